@@ -1,0 +1,55 @@
+# make app    create .venv, install, start the app          make test   run the tests
+# make lint   ruff                                           make types  mypy (strict)
+# make check  lint, types and tests, as the CI does          make examples  write a small data set of procedural leaves
+#
+# PYTHON=python3.12 make app chooses the interpreter that .venv is made with.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help app test lint types check examples
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+app: $(RUN_STAMP)
+	$(BIN)/python app.py
+
+test: $(DEV_STAMP)
+	$(BIN)/python -m pytest -q
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV_STAMP)
+	$(BIN)/mypy
+
+check: lint types test
+
+examples: $(RUN_STAMP)
+	$(BIN)/python -m panda_core examples --kind leaf --out build/leaves --count 40
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps are written last, so that an installation that was interrupted is taken up again.
+$(RUN_STAMP): requirements.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -r requirements.txt
+	$(BIN)/python -m pip install --no-deps -e .
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \
+	    echo "OpenCV cannot load its window libraries (no libGL on this machine); taking the headless build instead."; \
+	    $(BIN)/python -m pip uninstall -y opencv-python && \
+	    $(BIN)/python -m pip install --force-reinstall --no-deps 'opencv-python-headless>=4.10,<6' && \
+	    $(BIN)/python -c 'import cv2'; }
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
+	$(BIN)/python -m pip install -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,333 @@
+"""Configuration: frozen, nested, strict, JSON-serialisable. Presets are data, never branches in code.
+
+What the paper (arXiv 2104.13702) leaves open is marked *(open)*: the value here is our choice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from panda_core.errors import ConfigError
+
+Reconstruction = Literal["pixel", "perceptual-general", "perceptual-specific"]
+Combine = Literal["add", "multiply", "concat"]
+Norm = Literal["batch", "group"]
+Fusion = Literal["sum", "standardised", "weighted"]
+Augment = Literal["none", "flip", "flip-rotate"]
+Backbone = Literal["auto", "vgg19", "efficientnet-lite0"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """How images reach the networks."""
+
+    size: int = 128
+    """Side S in pixels of the square the networks see; a multiple of 32 (the high latent is S/32)."""
+    augment: Augment = "flip"
+    """``none`` for oriented parts, ``flip`` for mirror symmetry, ``flip-rotate`` for leaves and other things without an upright."""
+    validation_fraction: float = 0.15
+    """Share of the normal images held out for validation and calibration; never trained on."""
+    minimum: int = 20
+    """Fewer usable normal images than this is an error."""
+
+    def __post_init__(self) -> None:
+        _require(self.size >= 32 and self.size % 32 == 0, f"data.size is {self.size}; it must be a multiple of 32, at least 32.")
+        _require(0.0 < self.validation_fraction < 0.9, f"data.validation_fraction is {self.validation_fraction}; it must lie between 0 and 0.9.")
+        _require(self.minimum >= 4, f"data.minimum is {self.minimum}; at least 4 images are needed to train and hold some out.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorConfig:
+    """Hierarchical VAE with a residual link (paper III-A)."""
+
+    width: int = 32
+    """Channels after the first convolution *(open)*."""
+    low_channels: int = 16
+    """C_l, channels of z_low at S/8 *(open)*."""
+    high_channels: int = 64
+    """C_h, channels of z_high at S/32 *(open)*."""
+    combine: Combine = "add"
+    """How D_high(z_high) meets z_low *(open: the paper writes a dot)*."""
+    norm: Norm = "group"
+    """Normalisation: ``batch`` is the literal choice, ``group`` trains stably with small batches."""
+    high_level: bool = True
+    """E_high^0 and D_high^0 (Table III switch)."""
+    reencode_high: bool = True
+    """E_high^1, training only (Table III switch)."""
+    reencode_low: bool = True
+    """E_low^1, training only (Table III switch)."""
+
+    def __post_init__(self) -> None:
+        _require(self.high_level or not self.reencode_high, "generator.reencode_high needs generator.high_level; switch both off together.")
+        _require(min(self.width, self.low_channels, self.high_channels) >= 1, "generator.width, low_channels and high_channels must be at least 1.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CriticConfig:
+    """Fine-grained critic (paper III-B) or the DCGAN ablation."""
+
+    kind: Literal["fgvc", "dcgan"] = "fgvc"
+    stages: int = 4
+    """ResNet-50 stages kept: 4 is the whole backbone, 3 is finer and a third of the size."""
+    attention_maps: int = 32
+    """M *(open; 32 in WS-DAN)*."""
+    filters: int = 20
+    """1x1 filters of the discriminative filter bank *(open; 10 for each of real and fake)*."""
+    norm: Norm = "batch"
+    crop: bool = True
+    """Attention-guided crop of the normal images in training."""
+    drop: bool = True
+    """Attention-guided drop of the normal images in training."""
+    width: int = 64
+    """Channels after the first convolution (ResNet-50 and DCGAN: 64)."""
+
+    def __post_init__(self) -> None:
+        _require(self.stages in (3, 4), f"critic.stages is {self.stages}; it must be 3 or 4.")
+        _require(self.attention_maps >= 1 and self.filters >= 1, "critic.attention_maps and critic.filters must be at least 1.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossConfig:
+    """Weights of Eq. 1 and Eq. 2 and of the terms that keep the game balanced; 1 everywhere is literal Eq. 1."""
+
+    reconstruction: Reconstruction = "pixel"
+    backbone: Backbone = "auto"
+    """Network of ``perceptual-general``: ``auto`` takes VGG19 where its weights are found, else EfficientNet-Lite0."""
+    layer: Literal["conv3_3", "conv5_2"] = "conv3_3"
+    """VGG19 layer of the perceptual loss *(open: "the 14th layer")*: features[14] or the 14th convolution."""
+    reconstruction_weight: float = 1.0
+    pixel_weight: float = 0.0
+    """Extra pixel term beside a perceptual reconstruction loss."""
+    adversarial_weight: float = 1.0
+    latent_weight: float = 1.0
+    kl_weight: float = 0.0
+    """beta of the KL term *(open)*: Eq. 1 omits it, 0 is literal."""
+    attention_weight: float = 1.0
+    """Attention regularisation sum_k ||f_k - c_k||^2 with moving centres (WS-DAN)."""
+    feature_matching: float = 0.0
+    label_smoothing: float = 0.0
+    """Real targets become 1 - this, fake targets this."""
+    critic_accuracy_cap: float = 1.0
+    """The critic skips its step while its accuracy on the batch is above this; 1 never skips."""
+
+    def __post_init__(self) -> None:
+        for name in ("reconstruction_weight", "pixel_weight", "adversarial_weight", "latent_weight", "kl_weight", "attention_weight", "feature_matching"):
+            _require(getattr(self, name) >= 0, f"loss.{name} is {getattr(self, name)}; a weight cannot be negative.")
+        _require(0.0 <= self.label_smoothing < 0.5, f"loss.label_smoothing is {self.label_smoothing}; it must lie in [0, 0.5).")
+        _require(0.5 <= self.critic_accuracy_cap <= 1.0, f"loss.critic_accuracy_cap is {self.critic_accuracy_cap}; it must lie in [0.5, 1].")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerceptConfig:
+    """Perceptual evidence (beyond the paper): how unusual are frozen features of the image?"""
+
+    enabled: bool = False
+    size: int = 224
+    """Side in pixels of the square the frozen network sees; a multiple of 32."""
+    backbone: Backbone = "efficientnet-lite0"
+    dimensions: int = 100
+    """Feature channels kept per location (a fixed random subset, by seed)."""
+    shrinkage: float = 0.1
+    """Share of the pooled covariance mixed into each location's own."""
+    top: int = 40
+    """The error is the mean of this many largest distances."""
+
+    def __post_init__(self) -> None:
+        _require(self.size >= 32 and self.size % 32 == 0, f"percept.size is {self.size}; it must be a multiple of 32, at least 32.")
+        _require(0.0 < self.shrinkage <= 1.0, f"percept.shrinkage is {self.shrinkage}; it must lie in (0, 1].")
+        _require(self.dimensions >= 2 and self.top >= 1, "percept.dimensions must be at least 2 and percept.top at least 1.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringConfig:
+    """Fusion and boundary (paper III-C)."""
+
+    fusion: Fusion = "standardised"
+    """``sum`` is literal; ``standardised`` divides by sigma; ``weighted`` also weighs, chosen on normal and synthetic validation images."""
+    boundary: Literal["auto", "labelled", "synthetic", "tail"] = "auto"
+    """``auto`` takes the first of labelled, synthetic, tail that gives a crossing."""
+    false_alarm_rate: float = 0.05
+    """Guaranteed rate of the ``tail`` boundary on exchangeable normal images."""
+    smoothing: float = 2.0
+    """Standard deviation in pixels (at S) of the Gaussian that smooths the maps."""
+    pixel_false_alarm_rate: float = 0.002
+    """Share of normal calibration pixels above the default pixel threshold."""
+
+    def __post_init__(self) -> None:
+        _require(0.0 < self.false_alarm_rate < 0.5, f"scoring.false_alarm_rate is {self.false_alarm_rate}; it must lie between 0 and 0.5.")
+        _require(0.0 < self.pixel_false_alarm_rate < 0.5, f"scoring.pixel_false_alarm_rate is {self.pixel_false_alarm_rate}; it must lie between 0 and 0.5.")
+        _require(self.smoothing >= 0, f"scoring.smoothing is {self.smoothing}; it cannot be negative.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """The loop. Steps, not epochs: a step costs the same whatever the folder's size."""
+
+    warmup_steps: int = 0
+    """Steps of plain VAE training before the adversarial game begins."""
+    adversarial_steps: int = 20000
+    batch: int = 15
+    adversarial_batch: int = 15
+    """Images of each batch on which the adversarial game is played; the critic costs most of a step."""
+    optimiser: Literal["adam", "adamw"] = "adam"
+    generator_lr: float = 7e-6
+    critic_lr: float = 1e-5
+    warmup_lr: float = 3e-4
+    weight_decay: float = 0.0
+    ema: float = 0.0
+    """Decay of the averaged generator weights used at inference; 0 switches averaging off."""
+    clip: float = 0.0
+    """Largest gradient norm; 0 does not clip."""
+    precision: Precision = "auto"
+    """``auto`` takes bf16 autocast only where the device computes bf16 in hardware."""
+    channels_last: bool = True
+    pretext_steps: int = 1000
+    """Self-supervised steps of the specific perceptual network."""
+    pretext_task: Literal["auto", "rotation", "jigsaw"] = "auto"
+    """*(open)*: ``auto`` takes rotation, or jigsaw where the object has no upright (augment = flip-rotate)."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.warmup_steps >= 0 and self.adversarial_steps >= 0, "train.warmup_steps and train.adversarial_steps cannot be negative.")
+        _require(self.warmup_steps + self.adversarial_steps >= 1, "train.warmup_steps + train.adversarial_steps must be at least 1.")
+        _require(self.batch >= 2, f"train.batch is {self.batch}; at least 2 images are needed in a batch.")
+        _require(self.adversarial_batch >= 2, f"train.adversarial_batch is {self.adversarial_batch}; at least 2 images are needed.")
+        _require(0.0 <= self.ema < 1.0, f"train.ema is {self.ema}; it must lie in [0, 1).")
+        for name in ("generator_lr", "critic_lr", "warmup_lr"):
+            _require(getattr(self, name) > 0, f"train.{name} is {getattr(self, name)}; a learning rate must be positive.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that defines a training, nested by part."""
+
+    preset: str = "best"
+    detector: str = "panda"
+    data: DataConfig = field(default_factory=DataConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    critic: CriticConfig = field(default_factory=CriticConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    percept: PerceptConfig = field(default_factory=PerceptConfig)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A nested dict of JSON types; ``Config.from_dict`` gives back an equal configuration."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Config:
+        """Strict inverse of ``to_dict``; missing fields take their defaults.
+
+        Raises ConfigError on an unknown field (with the nearest name), a wrong type or a value out of range.
+        """
+        return _build(cls, values, "config")
+
+    def override(self, **changes: Any) -> Config:
+        """A copy with dotted fields replaced, e.g. ``override(**{"train.seed": 3})``. Raises ConfigError."""
+        nested = self.to_dict()
+        for dotted, value in changes.items():
+            part = nested
+            *path, last = dotted.split(".")
+            for name in path:
+                part = part.get(name, {}) if isinstance(part.get(name), dict) else {}
+            if last not in part:
+                raise ConfigError(f"No field '{dotted}'.{_nearest(dotted, _dotted_names(self.to_dict()))}")
+            part[last] = value
+        return Config.from_dict(nested)
+
+
+T = TypeVar("T")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
+
+
+def _dotted_names(values: dict[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key, value in values.items():
+        names += _dotted_names(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    return names
+
+
+def _build(kind: type[T], values: Any, where: str) -> T:
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: expected an object, got {type(values).__name__}.")
+    hints = get_type_hints(kind)
+    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            raise ConfigError(f"{where}: no field '{key}'.{_nearest(str(key), known)}")
+        arguments[key] = _convert(hints[key], value, f"{where}.{key}")
+    return kind(**arguments)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast(type, hint), value, where)
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise ConfigError(f"{where} is {value!r}; it must be one of {', '.join(map(str, get_args(hint)))}.")
+        return value
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(f"{where} is {value!r}; expected {hint.__name__}.")
+    return value
+
+
+PAPER = Config(preset="paper")
+BALANCED = replace(
+    PAPER,
+    preset="balanced",
+    critic=CriticConfig(stages=3, norm="group", width=32),
+    loss=LossConfig(
+        reconstruction="perceptual-general",
+        backbone="efficientnet-lite0",
+        pixel_weight=1.0,
+        adversarial_weight=0.05,
+        latent_weight=0.1,
+        kl_weight=1e-3,
+        attention_weight=0.1,
+        feature_matching=1.0,
+        label_smoothing=0.1,
+        critic_accuracy_cap=0.85,
+    ),
+    scoring=ScoringConfig(fusion="weighted"),
+    train=TrainConfig(warmup_steps=600, adversarial_steps=120, batch=15, adversarial_batch=8, generator_lr=1e-4, critic_lr=1e-4, ema=0.99, clip=1.0),
+)
+BEST = replace(BALANCED, preset="best", percept=PerceptConfig(enabled=True))
+TINY = replace(
+    BALANCED,
+    preset="tiny",
+    data=DataConfig(size=32, validation_fraction=0.3, minimum=8),
+    generator=GeneratorConfig(width=8, low_channels=4, high_channels=8),
+    critic=CriticConfig(stages=3, norm="group", width=8, attention_maps=4, filters=4),
+    loss=replace(BALANCED.loss, reconstruction="pixel", pixel_weight=0.0),
+    train=replace(BALANCED.train, warmup_steps=6, adversarial_steps=4, batch=4, adversarial_batch=4),
+)
+
+PRESETS: dict[str, Config] = {"paper": PAPER, "balanced": BALANCED, "best": BEST, "tiny": TINY}
+
+
+def preset(name: str) -> Config:
+    """The named preset. Raises ConfigError that lists the known ones."""
+    if name not in PRESETS:
+        raise ConfigError(f"No preset '{name}'.{_nearest(name, list(PRESETS))} Presets: {', '.join(PRESETS)}.")
+    return PRESETS[name]

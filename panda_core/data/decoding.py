@@ -1,0 +1,211 @@
+"""The bytes of an image file -> H x W x 3 uint8 RGB. Sizes are read from the header and refused before a pixel is decoded.
+
+Deep images (more than 8 bits a channel) are stretched from their own minimum and maximum to 0..255, because a 12-bit
+camera's or an X-ray detector's values fill a small part of their type's range. Transparent pixels are laid on white: what
+lies below them is arbitrary, and white is the background of cut-out photos and the empty beam of an X-ray.
+"""
+
+from __future__ import annotations
+
+import zlib
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+MAX_PIXELS = 50_000_000
+"""Width times height above which a file is refused."""
+MAX_BYTES = 1 << 30
+"""File size above which a file is refused: more than MAX_PIXELS need in any format we read."""
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MAGIC = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"} | dict.fromkeys(TIFF_MAGIC, "TIFF")
+"""First bytes of a file -> name of its format; DICOM's mark stands at byte 128."""
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+_ORIENTATION = 0x0112
+_DEFLATED_SYNTAX = b"1.2.840.10008.1.2.1.99"
+
+Picture = NDArray[np.uint8]
+
+
+class RefusedError(Exception):
+    """Why a file is not decoded; `data.images` adds the path and makes it an ImageError."""
+
+
+def decode(data: bytes, suffix: str) -> Picture:
+    """H x W x 3 uint8 RGB, upright, of a whole file's bytes; ``suffix`` (".dcm") matters only for DICOM without its preamble.
+
+    Raises RefusedError with a reason, or on damaged files whatever the decoding library raises.
+    """
+    if data[128:132] == b"DICM" or (suffix in DICOM_SUFFIXES and not data.startswith(tuple(MAGIC))):
+        return _decode_dicom(data)
+    if data.startswith(TIFF_MAGIC):
+        return _decode_tiff(data)
+    return _decode_common(data)
+
+
+def _check_size(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise RefusedError(f"has no pixels ({width} x {height})")
+    if width * height > MAX_PIXELS:
+        raise RefusedError(f"has {width} x {height} = {width * height:,} pixels; at most {MAX_PIXELS:,} are read, reduce it first")
+
+
+def _decode_common(data: bytes) -> Picture:
+    with Image.open(BytesIO(data), formats=_FORMATS) as image:
+        _check_size(*image.size)
+        image.load()
+        if image.format == "PNG" and data[24] == 16:
+            # Pillow keeps only the upper byte of 16-bit colour; its load() above has already checked the file to the end.
+            pixels = _flatten(_decode_opencv(data))
+        elif image.mode.startswith(("I", "F")):
+            pixels = _flatten(np.asarray(image))
+        else:
+            pixels = _convert(image)
+        return _orient(pixels, _orientation(image))
+
+
+def _convert(image: Image.Image) -> Picture:
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return np.asarray(image.convert("RGB"))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged metadata does not make the pixels unreadable
+        return 1
+
+
+def _orient(pixels: Picture, orientation: int) -> Picture:
+    """Turns stored pixels upright; ``orientation`` is the EXIF / TIFF tag, 1 to 8."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _decode_opencv(data: bytes) -> NDArray[Any]:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise RefusedError("is damaged or truncated")
+    order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(pixels.shape[2] if pixels.ndim == 3 else 1)
+    return pixels[:, :, order] if order else np.asarray(pixels)
+
+
+def _decode_tiff(data: bytes) -> Picture:
+    from tifffile import TiffFile, TiffPage
+
+    with TiffFile(BytesIO(data)) as tiff:
+        page = tiff.pages[0]
+        if not isinstance(page, TiffPage):
+            raise RefusedError("is damaged (a TIFF without a first page)")
+        _check_size(page.imagewidth, page.imagelength)
+        _check_size(max(page.tilewidth, 1), max(page.tilelength, 1))
+        # The decoders fill what lies beyond the end of the file with zeros.
+        if len(page.dataoffsets) != len(page.databytecounts):
+            raise RefusedError("is damaged (its strips have more offsets than sizes, or fewer)")
+        if any(start + count > len(data) for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)):
+            raise RefusedError("is truncated")
+        if page.bitspersample <= 8:
+            return _decode_common(data)
+        if page.samplesperpixel > 4 or page.axes not in ("YX", "YXS", "SYX"):
+            raise RefusedError(f"has {page.samplesperpixel} channels with axes {page.axes}; grey, RGB and their alpha are read")
+        try:
+            values = page.asarray()
+            values = values.transpose(1, 2, 0) if page.axes == "SYX" else values
+        except ValueError:  # a compression that needs a codec tifffile does not bring
+            values = _decode_opencv(data)
+        pixels = _flatten(values)
+        orientation = page.tags.get(_ORIENTATION)
+        return _orient(255 - pixels if page.photometric == 0 else pixels, int(orientation.value) if orientation else 1)
+
+
+def _flatten(values: NDArray[Any]) -> Picture:
+    """H x W or H x W x {1, 2, 3, 4} (grey, grey + alpha, RGB, RGB + alpha) of any real type -> H x W x 3 uint8 on white."""
+    values = values[:, :, None] if values.ndim == 2 else values
+    colours = 3 if values.shape[2] >= 3 else 1
+    pixels = np.broadcast_to(stretch(values[:, :, :colours]), (*values.shape[:2], 3))
+    if values.shape[2] == colours:
+        return np.ascontiguousarray(pixels)
+    alpha = values[:, :, -1:].astype(np.float32)
+    alpha = np.nan_to_num(alpha) / (np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 1.0)
+    return _uint8(np.rint(255.0 + (pixels - np.float32(255.0)) * np.clip(alpha, 0.0, 1.0)))
+
+
+def stretch(values: NDArray[Any], *, low: float | None = None, high: float | None = None) -> Picture:
+    """Real values of any shape -> uint8: low..high (default: their own finite minimum and maximum) becomes 0..255, clipped.
+
+    8-bit values without a given range are returned unchanged. All equal gives 0; not-a-number gives 0.
+    """
+    if values.dtype.kind not in "biuf":
+        raise RefusedError(f"has pixels of type {values.dtype}; real numbers are read")
+    if values.dtype == np.uint8 and low is None and high is None:
+        return values
+    scaled = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+    finite = np.isfinite(scaled)
+    if not finite.any():
+        raise RefusedError("has no finite pixel")
+    low = float(scaled.min(where=finite, initial=np.inf)) if low is None else low
+    high = float(scaled.max(where=finite, initial=-np.inf)) if high is None else high
+    half_span = high / 2 - low / 2  # halves, because the span of two finite numbers can be infinite
+    if half_span <= 0:
+        return np.zeros(values.shape, np.uint8)
+    scaled = np.clip(np.nan_to_num(scaled, nan=low, posinf=high, neginf=low), low, high)
+    return _uint8(np.rint((scaled / 2 - low / 2) / half_span * 255.0))
+
+
+def _uint8(values: NDArray[Any]) -> Picture:
+    return values.astype(np.uint8, copy=False)
+
+
+def _decode_dicom(data: bytes) -> Picture:
+    import pydicom
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+    from pydicom.pixels.utils import pixel_array
+
+    _check_deflated(data)
+    dataset = pydicom.dcmread(BytesIO(data), force=True)
+    if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        raise RefusedError("is a DICOM file without an image" if data[128:132] == b"DICM" else "is not a DICOM file")
+    _check_size(int(dataset.Columns), int(dataset.Rows))
+    frame = pixel_array(dataset, index=0)
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        return _flatten(apply_color_lut(frame, dataset))
+    if frame.ndim == 3:
+        return _flatten(frame)
+    values = apply_modality_lut(frame, dataset).astype(np.float64)
+    pixels = stretch(values, **_window(dataset, values))
+    return _flatten(255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels)
+
+
+def _check_deflated(data: bytes) -> None:
+    """Refuses a deflated DICOM file that would unpack to more than MAX_BYTES; pydicom unpacks without a limit."""
+    if data[128:132] != b"DICM" or _DEFLATED_SYNTAX not in data[132:4096]:
+        return
+    start = 144 + int.from_bytes(data[140:144], "little")  # the group length counts from behind itself
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    unpacker.decompress(data[start:], MAX_BYTES)
+    if unpacker.unconsumed_tail:
+        raise RefusedError(f"unpacks to more than {MAX_BYTES:,} bytes")
+
+
+def _window(dataset: Dataset, values: NDArray[np.float64]) -> dict[str, float]:
+    """The first display window as low and high (PS3.3 C.11.2.1.3.2); empty without one, or if it misses all values."""
+    centre, width = (np.ravel(dataset.get(name) or []) for name in ("WindowCenter", "WindowWidth"))
+    if not centre.size or not width.size or float(width[0]) <= 0:
+        return {}
+    low, high = float(centre[0]) - float(width[0]) / 2, float(centre[0]) + float(width[0]) / 2
+    return {} if high <= values.min() or low >= values.max() else {"low": low, "high": high}

@@ -1,0 +1,238 @@
+"""A folder of images -> train and validation images, known anomalies, and the problems found on the way.
+
+Nothing here depends on where the folder lies: the split follows from the images' content and the seed. A folder called
+``test`` is never looked into by `scan`; `labelled_test` reads it for evaluation only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from panda_core.config import DataConfig
+from panda_core.data.images import content_hash, list_images, prepare, read_image
+from panda_core.errors import FolderError, ImageError
+
+NORMAL_NAMES = ("good", "normal")
+ANOMALOUS_NAMES = ("anomalous", "bad")
+LAYOUTS = "Expected: train/good/ (MVTec layout), normal/ or good/ (and anomalous/ or bad/), or images directly in the folder"
+
+_NEAR = (0.97, 0.99, 0.997, 0.999)
+"""Correlations of 16 x 16 thumbnails, tried in turn, above which two images are near-duplicates."""
+_THUMBNAIL = 16
+_BLOCK = 1024
+
+Thumbnail = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that was left out, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """What `scan` found. Paths are in natural order and disjoint."""
+
+    train: tuple[Path, ...]
+    validation: tuple[Path, ...]
+    """Normal images held out; no near-duplicate of them is in ``train``, as far as thumbnails show it."""
+    anomalous: tuple[Path, ...]
+    """Known anomalies for calibration; often empty."""
+    problems: tuple[Problem, ...]
+    fingerprint: str
+    """SHA-256 over the labels and sorted content hashes of all usable images, 64 hex digits."""
+
+
+class LabelledImage(NamedTuple):
+    """One image of a test set: label "good" or the defect's name; the mask's path where there is one."""
+
+    path: Path
+    label: str
+    mask: Path | None
+
+
+class _Sample(NamedTuple):
+    path: Path
+    digest: str
+    thumbnail: Thumbnail
+
+
+def scan(folder: Path, *, data: DataConfig, seed: int) -> Splits:
+    """Finds, reads and splits the images of ``folder``; unreadable files and exact duplicates are listed, not fatal.
+
+    Normal images: ``train/good`` (or ``train/normal``, or images directly in ``train``), else ``normal`` or ``good``, else the
+    folder's own images. Known anomalies: ``anomalous``, ``bad`` and the other folders in ``train``. Every file is decoded once.
+    validation = round(data.validation_fraction * n), at least 4 where n allows; deterministic by content and seed.
+    Raises FolderError if there is no such layout or fewer than data.minimum usable normal images.
+    """
+    normal_paths, anomalous_paths = _find(Path(folder))
+    problems: list[Problem] = []
+    seen: dict[str, Path] = {}
+    normal = _usable(normal_paths, seen, problems)
+    anomalous = _usable(anomalous_paths, seen, problems)
+    if len(normal) < data.minimum:
+        raise FolderError(_too_few(Path(folder), len(normal), data.minimum, problems))
+    held_out = _hold_out(normal, fraction=data.validation_fraction, seed=seed)
+    return Splits(
+        train=tuple(sample.path for sample in normal if sample.digest not in held_out),
+        validation=tuple(sample.path for sample in normal if sample.digest in held_out),
+        anomalous=tuple(sample.path for sample in anomalous),
+        problems=tuple(problems),
+        fingerprint=_fingerprint(normal, anomalous),
+    )
+
+
+def labelled_test(folder: Path) -> list[LabelledImage]:
+    """The test images of ``folder`` with their labels: ``test/good`` and ``test/<defect>``, or ``normal`` and ``anomalous``.
+
+    Masks are looked for at ``ground_truth/<defect>/<stem>_mask.png`` and ``<stem>.png``. Files are not decoded.
+    Raises FolderError if the layout is another, or normal or anomalous images are missing.
+    """
+    folder = Path(folder)
+    place = folder / "test" if (folder / "test").is_dir() else folder
+    normal = _first_folder(place, NORMAL_NAMES)
+    defects = _subfolders(place) if place != folder else [place / name for name in ANOMALOUS_NAMES if (place / name).is_dir()]
+    found = [LabelledImage(path, "good", None) for path in (list_images(normal) if normal else [])]
+    for defect in (d for d in defects if d.name not in NORMAL_NAMES):
+        found += [LabelledImage(path, defect.name, _mask(folder / "ground_truth" / defect.name, path.stem)) for path in list_images(defect)]
+    kinds = {image.label == "good" for image in found}
+    if kinds != {True, False}:
+        missing = "normal and anomalous" if not kinds else "anomalous" if True in kinds else "normal"
+        raise FolderError(
+            f"{folder} has no {missing} test images. Expected: test/good/ and test/<defect>/ (MVTec layout), or normal/ and anomalous/."
+        )
+    return found
+
+
+def _mask(folder: Path, stem: str) -> Path | None:
+    return next((path for path in (folder / f"{stem}_mask.png", folder / f"{stem}.png") if path.is_file()), None)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _first_folder(place: Path, names: Iterable[str]) -> Path | None:
+    return next((place / name for name in names if (place / name).is_dir()), None)
+
+
+def _find(folder: Path) -> tuple[list[Path], list[Path]]:
+    if not folder.is_dir():
+        raise FolderError(f"{folder} is not a folder. Give the path of a folder with normal images.")
+    train = folder / "train"
+    defects = [folder / name for name in ANOMALOUS_NAMES if (folder / name).is_dir()]
+    if train.is_dir():
+        good = _first_folder(train, NORMAL_NAMES)
+        normal = list_images(good) if good else list_images(train, recursive=False)
+        defects += [place for place in _subfolders(train) if place.name not in NORMAL_NAMES]
+    else:
+        good = _first_folder(folder, NORMAL_NAMES)
+        normal = list_images(good) if good else list_images(folder, recursive=False)
+    if not normal:
+        raise FolderError(f"{folder} holds no normal images. {LAYOUTS}.")
+    return normal, [path for place in defects for path in list_images(place)]
+
+
+def _too_few(folder: Path, count: int, minimum: int, problems: Sequence[Problem]) -> str:
+    left_out = f" {len(problems)} files were left out, the first: {problems[0].path.name}, {problems[0].reason}." if problems else ""
+    return f"{folder} holds {count} usable normal images; {minimum} are needed.{left_out} Add images, or lower data.minimum."
+
+
+def _examine(path: Path) -> _Sample | Problem:
+    try:
+        thumbnail = prepare(read_image(path), _THUMBNAIL).mean(axis=0).ravel()
+        return _Sample(path, content_hash(path), thumbnail)
+    except ImageError as error:
+        return Problem(path, error.reason)
+
+
+def _usable(paths: Sequence[Path], seen: dict[str, Path], problems: list[Problem]) -> list[_Sample]:
+    """Readable images whose content is not in ``seen``; adds to ``seen`` and ``problems``."""
+    samples: list[_Sample] = []
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for item in pool.map(_examine, paths):
+            if isinstance(item, Problem):
+                problems.append(item)
+            elif item.digest in seen:
+                problems.append(Problem(item.path, f"has the same content as {seen[item.digest]}"))
+            else:
+                seen[item.digest] = item.path
+                samples.append(item)
+    return samples
+
+
+def _fingerprint(normal: Sequence[_Sample], anomalous: Sequence[_Sample]) -> str:
+    lines = sorted(f"normal {sample.digest}" for sample in normal) + sorted(f"anomalous {sample.digest}" for sample in anomalous)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _hold_out(samples: Sequence[_Sample], *, fraction: float, seed: int) -> set[str]:
+    """Content hashes of the validation images: groups of near-duplicates in an order by hash, each taken if it still fits."""
+    count = len(samples)
+    wanted = min(max(4, round(fraction * count)), count - 2)
+    samples = sorted(samples, key=lambda sample: sample.digest)
+    labels = _group(np.stack([sample.thumbnail for sample in samples]), largest=min(max(4, count // 10), count // 2))
+    groups: dict[int, list[str]] = {}
+    for label, sample in zip(labels, samples, strict=True):
+        groups.setdefault(int(label), []).append(sample.digest)
+
+    def order(group: list[str]) -> tuple[bool, bytes]:
+        # A group that would fill half of the validation images says little about the others: last choice.
+        return len(group) > max(1, wanted // 2), hashlib.sha256(f"{seed} {group[0]}".encode()).digest()
+
+    held_out: set[str] = set()
+    for group in sorted(groups.values(), key=order):
+        size = len(held_out) + len(group)
+        if size <= wanted or (len(held_out) < 4 and size <= count - 2):
+            held_out.update(group)
+    return held_out
+
+
+def _group(thumbnails: Thumbnail, *, largest: int) -> NDArray[np.intp]:
+    """n x p grey thumbnails -> n group labels: connected by a correlation above the first of _NEAR that gives no group > largest.
+
+    Aligned parts all resemble each other, so each image is first compared with the mean of all: only deviations shared by
+    two images count. Where even the strictest limit joins too many, resemblance says nothing and every image stands alone.
+    """
+    deviation = thumbnails - thumbnails.mean(axis=0)
+    deviation -= deviation.mean(axis=1, keepdims=True)
+    norm = np.linalg.norm(deviation, axis=1, keepdims=True)
+    unit = np.divide(deviation, norm, out=np.zeros_like(deviation), where=norm > 1e-6)
+    for limit in _NEAR:
+        labels = _join(unit, limit=limit, most_pairs=len(unit) * largest // 2)
+        if labels is not None and np.bincount(labels).max() <= largest:
+            return labels
+    return np.arange(len(unit))
+
+
+def _join(unit: Thumbnail, *, limit: float, most_pairs: int) -> NDArray[np.intp] | None:
+    """Union-find over the pairs of rows whose product is above ``limit``; None if there are more than ``most_pairs``."""
+    parent = list(range(len(unit)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    pairs = 0
+    for start in range(0, len(unit), _BLOCK):
+        rows, columns = np.nonzero(np.triu(unit[start : start + _BLOCK] @ unit[start:].T > limit, k=1))
+        pairs += len(rows)
+        if pairs > most_pairs:
+            return None
+        for one, other in zip((rows + start).tolist(), (columns + start).tolist(), strict=True):
+            parent[root(one)] = root(other)
+    return np.array([root(index) for index in range(len(unit))], dtype=np.intp)

@@ -1,0 +1,69 @@
+"""What every detector promises, and the two records that carry it: Phase (for the loop) and Examination (for scoring)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One optimiser of the loop: which modules it moves, how fast, and when."""
+
+    name: str
+    modules: tuple[nn.Module, ...]
+    lr: float
+    start: int = 0
+    """First step (inclusive) of this phase."""
+    stop: int | None = None
+    """Step (exclusive) at which the phase ends; None never ends."""
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's moment decays; games between networks want a shorter first one."""
+
+    def active(self, step: int) -> bool:
+        """Whether the phase runs at this step."""
+        return step >= self.start and (self.stop is None or step < self.stop)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The parameters this phase moves."""
+        return [p for module in self.modules for p in module.parameters()]
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a detector says about a batch, still as tensors."""
+
+    reconstruction: Tensor
+    """B x 3 x S x S in [-1, 1]."""
+    errors: Mapping[str, Tensor]
+    """Name -> B float32; larger = stranger."""
+    residual: Tensor
+    """B x 1 x S x S float32 >= 0."""
+
+
+class Detector(Protocol):
+    """An nn.Module. x is B x 3 x S x S in [-1, 1]."""
+
+    error_names: tuple[str, ...]
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The optimisers of the loop, in the order they step."""
+
+    def loss(self, phase: str, x: Tensor, step: int) -> dict[str, Tensor]:
+        """Weighted scalar terms of this phase; the loop adds, checks, logs and steps. Names with a leading "_" are logged only."""
+
+    def after_step(self, step: int) -> None:
+        """Moving averages and the like; called once all phases have stepped."""
+
+    def examine(self, x: Tensor) -> Examination:
+        """Errors, reconstruction and residual map of a batch, in evaluation mode."""
+
+    def inference_state(self) -> dict[str, Tensor]:
+        """The tensors an exported model needs: without E_high^1, E_low^1 and training-only parts."""
+
+    def load_inference_state(self, state: Mapping[str, Tensor]) -> None:
+        """Inverse of ``inference_state``. Raises ModelError on missing, foreign or misshapen tensors."""

@@ -1,0 +1,37 @@
+"""Losses: tensors in, scalar out. No weights, no optimisers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from panda_core.nets.generator import Gaussian
+
+
+def root_mean_square(difference: Tensor) -> Tensor:
+    """||d||_2 / sqrt(number of elements) of each sample: B x ... -> B. The Euclidean norm of Eq. 1, made independent of image size."""
+    return difference.float().flatten(1).square().mean(dim=1).add(1e-8).sqrt()
+
+
+def adversarial(critic_logit_fake: Tensor) -> Tensor:
+    """C(x, x') of Eq. 1, non-saturating: -log C(x'), from logits B -> scalar."""
+    return functional.softplus(-critic_logit_fake).mean()
+
+
+def critic(logit_real: Tensor, logit_fake: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """Eq. 2, L_C = -log C(x) - log(1 - C(x')), from logits; ``smoothing`` moves the targets to 1 - s and s."""
+    real = functional.binary_cross_entropy_with_logits(logit_real, torch.full_like(logit_real, 1.0 - smoothing))
+    fake = functional.binary_cross_entropy_with_logits(logit_fake, torch.full_like(logit_fake, smoothing))
+    return real + fake
+
+
+def latent(pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """sum_i ||E_i^1 - E_i^0||_2 (Eq. 1), each norm divided by sqrt(number of elements), mean over the batch."""
+    return torch.stack([root_mean_square(again - first).mean() for again, first in pairs]).sum()
+
+
+def kl_divergence(q: Gaussian) -> Tensor:
+    """KL(q(z|x) || N(0, I)) of each sample, summed over the latent: Gaussian of B x C x h x w -> B."""
+    mean, logvar = q.mean.float(), q.logvar.float()
+    return 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).flatten(1).sum(dim=1)

@@ -1,0 +1,279 @@
+"""The run directory: everything about one training, readable by anyone at any time, written by one process.
+
+    config.json        configuration, data folder, name, time, version; written first, never changed
+    status.json        state, step, total; replaced atomically
+    events.jsonl       one JSON object a line, appended
+    log.txt            what the process printed
+    preview.png        latest reconstructions
+    state.safetensors  what a resumed training needs
+    model/             the finished model; appears last, by rename
+    alive.lock         held by the process that trains; the kernel frees it however that process ends
+    cancel             an empty file: please stop
+
+Locks on network file systems may lie: keep run directories on a local disk.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from filelock import FileLock, Timeout
+
+from panda_core.config import Config
+from panda_core.errors import PandaError, TrainingError
+
+State = Literal["created", "queued", "running", "done", "stopped", "failed", "interrupted"]
+
+LOCK_TIMEOUT = 5.0
+"""Seconds to wait for alive.lock: a reader's probe holds it for an instant, and a worker that does not wait would be refused by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """Where a training stands, as last written; "interrupted" is never written, it is concluded from a free lock."""
+
+    state: State
+    detail: str = ""
+    """One sentence for the person; empty when there is nothing to say."""
+    step: int = 0
+    total: int = 0
+    """Steps of the whole training; 0 before it is known."""
+    updated: float = 0.0
+    """Unix time of the last write."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """What else the writer added (JSON types)."""
+
+    @property
+    def over(self) -> bool:
+        """Whether no process works on this run any more; all but "done" can be resumed."""
+        return self.state in ("done", "stopped", "failed", "interrupted")
+
+
+class RunDir:
+    """One training on disk. Make it with ``create`` or ``open``; pickling keeps the path only, never the lock."""
+
+    def __init__(self, path: Path, *, config: Config, data: Path, name: str) -> None:
+        self.path = path
+        self.config = config
+        self.data = data
+        self.name = name
+        self.state_path = path / "state.safetensors"
+        self.model_path = path / "model"
+        self.log_path = path / "log.txt"
+        self.preview_path = path / "preview.png"
+        self.events_path = path / "events.jsonl"
+        self._lock = FileLock(path / "alive.lock", timeout=LOCK_TIMEOUT)
+        self._tail_checked = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RunDir.open, (self.path,)
+
+    @classmethod
+    def create(cls, path: str | Path, config: Config, data: str | Path, *, name: str | None = None) -> RunDir:
+        """Make the directory and write its config.json. ``name`` defaults to the folder's name.
+
+        Raises TrainingError when the folder already holds a run.
+        """
+        path = Path(path).resolve()
+        if (path / "config.json").exists():
+            raise TrainingError(f"{path} already holds a run. Choose another folder, or go on with it: panda train --run {path} --resume")
+        path.mkdir(parents=True, exist_ok=True)
+        run = cls(path, config=config, data=Path(data).resolve(), name=name or path.name)
+        header = {"name": run.name, "data": str(run.data), "created": time.time(), "version": _version(), "config": config.to_dict()}
+        _replace(path / "config.json", json.dumps(header, indent=2, ensure_ascii=False), durable=True)
+        run.write_status("created")
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunDir:
+        """Read an existing run. Raises TrainingError when the folder holds none, or its config.json cannot be understood."""
+        path = Path(path).resolve()
+        header = _read_object(path / "config.json")
+        if header is None:
+            raise TrainingError(f"{path} holds no run (no config.json). Start one: panda train DATA --run {path}")
+        try:
+            config, data, name = Config.from_dict(header["config"]), Path(header["data"]), str(header["name"])
+        except KeyError as error:
+            raise TrainingError(f"{path / 'config.json'}: {error} is missing; this is not a run of ours. Start a new one.") from error
+        except PandaError as error:
+            written = header.get("version", "unknown")
+            raise TrainingError(f"{path / 'config.json'} (version {written}) does not fit this version {_version()}: {error}") from error
+        return cls(path, config=config, data=data, name=name)
+
+    def record(self, event: Mapping[str, Any]) -> None:
+        """Append one event with the Unix time as "time"; numbers that are not finite become null, for JSON has none."""
+        if not self._tail_checked:
+            _cut_torn_tail(self.events_path)
+            self._tail_checked = True
+        line = json.dumps(_finite({"time": time.time(), **event}), ensure_ascii=False, allow_nan=False)
+        with self.events_path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events so far, oldest first; a last line that is still being written (or was torn by a kill) is left out.
+
+        Raises TrainingError when an earlier line is damaged.
+        """
+        try:
+            lines = self.events_path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        events = []
+        for number, line in enumerate(lines[:-1], start=1):
+            try:
+                events.append(json.loads(line))
+            except ValueError as error:
+                raise TrainingError(f"{self.events_path}, line {number} is damaged. Delete that line to see the rest.") from error
+        return events
+
+    def write_status(self, status: State, *, detail: str = "", step: int | None = None, total: int | None = None, **fields: Any) -> None:
+        """Replace the status atomically. ``step`` and ``total`` keep their last value when left out; other fields (JSON types) do not."""
+        last = self._last_status()
+        content = {
+            **fields,
+            "state": status,
+            "detail": detail,
+            "step": last.step if step is None else step,
+            "total": last.total if total is None else total,
+            "updated": time.time(),
+        }
+        # A running step is rewritten in a moment; only a change of state must survive a power cut.
+        _replace(self.path / "status.json", json.dumps(_finite(content), ensure_ascii=False), durable=status != last.state)
+
+    def status(self) -> RunStatus:
+        """The last status; "running" that nobody works on any more reads as "interrupted". Raises TrainingError when damaged."""
+        status = self._last_status()
+        if status.state != "running" or self.alive():
+            return status
+        status = self._last_status()  # the process may have finished between the read and the probe
+        if status.state != "running":
+            return status
+        detail = "The process ended without saying so (killed, or the machine went down). Resume goes on from the last checkpoint."
+        return RunStatus("interrupted", detail, status.step, status.total, status.updated, status.fields)
+
+    def alive(self) -> bool:
+        """Whether a process (this one included) holds the lock now."""
+        if self._lock.is_locked:
+            return True
+        if not (self.path / "alive.lock").exists():
+            return False
+        probe = FileLock(self.path / "alive.lock")
+        try:
+            with probe.acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    @contextmanager
+    def hold(self) -> Iterator[RunDir]:
+        """Be the one process that trains here; may be nested. Letting go also clears a request to cancel, which has been met.
+
+        Raises TrainingError when another process trains here.
+        """
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise TrainingError(f"Another process trains in {self.path}. Wait for it, or stop it: touch {self.path / 'cancel'}") from error
+        try:
+            yield self
+        finally:
+            if self._lock.lock_counter == 1:
+                self.clear_cancel()
+            self._lock.release()
+
+    def cancel(self) -> None:
+        """Ask the training to stop at its next step, with a checkpoint."""
+        (self.path / "cancel").touch()
+
+    def cancelled(self) -> bool:
+        """Whether somebody asked to stop."""
+        return (self.path / "cancel").exists()
+
+    def clear_cancel(self) -> None:
+        """Take the request back, as a resume does."""
+        (self.path / "cancel").unlink(missing_ok=True)
+
+    def _last_status(self) -> RunStatus:
+        path = self.path / "status.json"
+        content = _read_object(path)
+        if content is None:
+            return RunStatus("created")
+        try:
+            state, detail, step, total, updated = (content.pop(key) for key in ("state", "detail", "step", "total", "updated"))
+        except KeyError as error:
+            raise TrainingError(f"{path}: {error} is missing. Delete the file; the checkpoint is not touched by that.") from error
+        if state not in get_args(State):
+            raise TrainingError(f"{path}: unknown state {state!r}; known are {', '.join(get_args(State))}.")
+        return RunStatus(state, str(detail), int(step), int(total), float(updated), content)
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise TrainingError(f"{path} is damaged: {error}. Delete it, or start a new run in another folder.") from error
+    if not isinstance(content, dict):
+        raise TrainingError(f"{path} holds {type(content).__name__} where an object is expected. Start a new run in another folder.")
+    return content
+
+
+def _replace(path: Path, text: str, *, durable: bool) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    # The rename itself is data of the folder. Windows cannot open folders and does not need it.
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _cut_torn_tail(path: Path) -> None:
+    # A killed writer leaves half a line; the next event must not be glued to it.
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _version() -> str:
+    try:
+        return metadata.version("panda-inspector")
+    except metadata.PackageNotFoundError:
+        return "unknown"

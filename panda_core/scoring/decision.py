@@ -1,0 +1,37 @@
+"""Evidence to decision: pure, cheap, called at every tick of the threshold slider."""
+
+from __future__ import annotations
+
+import math
+
+from panda_core.errors import ConfigError
+from panda_core.inspection import Boundary, Calibration, Decision, Inspection
+from panda_core.scoring.boundary import false_alarm_rate, miss_rate
+from panda_core.scoring.maps import regions
+
+
+def decide(inspection: Inspection, *, boundary: float | None = None, pixel_threshold: float | None = None) -> Decision:
+    """The verdict, mask and regions at these thresholds; None takes the calibration's own.
+
+    boundary: in units of the raw score, anomalous if score > boundary; pixel_threshold: in standard deviations of the anomaly map.
+    A given boundary is of kind ``manual`` and carries its rates on the calibration images.
+    Changes nothing; equal arguments give equal decisions. Raises ConfigError where a threshold is not finite.
+    """
+    calibration = inspection.calibration
+    used = calibration.boundary if boundary is None else _manual(boundary, calibration)
+    threshold = calibration.pixel_threshold if pixel_threshold is None else _finite(pixel_threshold, "pixel_threshold")
+    margin = inspection.score - used.value
+    mask, found = regions(inspection.anomaly_map, threshold)
+    return Decision(used, "anomalous" if margin > 0 else "normal", margin, threshold, mask, found)
+
+
+def _manual(value: float, calibration: Calibration) -> Boundary:
+    at = _finite(value, "boundary")
+    alarms, misses = false_alarm_rate(calibration.normal_scores, at), miss_rate(calibration.anomalous_scores, at)
+    return Boundary(at, "manual", "Set by hand; the rates are those of the calibration images.", false_alarm_rate=alarms, miss_rate=misses)
+
+
+def _finite(value: float, name: str) -> float:
+    if not math.isfinite(value):
+        raise ConfigError(f"{name} is {value}; it must be a finite number.")
+    return float(value)

@@ -1,0 +1,175 @@
+"""How well scores and maps separate anomalous from normal (section IV): rank statistics, own implementations.
+
+Labels are 1 (or True) for anomalous, which is the positive class everywhere; higher scores are stranger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from panda_core.errors import CalibrationError
+
+Floats = NDArray[np.float64]
+Curve = tuple[Floats, Floats]
+
+_BOOTSTRAP_CELLS = 2_000_000  # resamples x images drawn at a time: 16 MB of indices
+
+
+def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Area under the ROC curve in [0, 1]: chance that an anomalous image outscores a normal one, a tie counting half.
+
+    labels, scores: n. Raises CalibrationError on one class only, on different lengths or on scores that are not finite.
+    """
+    positive, values = _checked(labels, scores)
+    _, group = np.unique(values, return_inverse=True)
+    groups = int(group.max()) + 1
+    return float(_grouped_auroc(np.bincount(group[positive], minlength=groups), np.bincount(group[~positive], minlength=groups)))
+
+
+def auroc_ci(labels: ArrayLike, scores: ArrayLike, *, seed: int, resamples: int = 1000, level: float = 0.95) -> tuple[float, float]:
+    """Percentile interval (low, high) of `auroc` by stratified bootstrap: normal and anomalous images are redrawn apart.
+
+    It covers the choice of test images, not that of the training seed. Where the classes separate perfectly it collapses to
+    (1, 1), as every percentile bootstrap does. Raises CalibrationError like `auroc`.
+    """
+    positive, values = _checked(labels, scores)
+    _, group = np.unique(values, return_inverse=True)
+    random = np.random.default_rng(seed)
+    rows = max(1, _BOOTSTRAP_CELLS // values.size)
+    areas = [
+        _grouped_auroc(
+            _redrawn_counts(group[positive], count, int(group.max()) + 1, random),
+            _redrawn_counts(group[~positive], count, int(group.max()) + 1, random),
+        )
+        for count in (min(rows, resamples - done) for done in range(0, resamples, rows))
+    ]
+    low, high = np.quantile(np.concatenate(areas), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def prevalence(labels: ArrayLike) -> float:
+    """Share of anomalous images in [0, 1]: the chance level of `auprc`, to be stated beside it."""
+    return float(np.mean(np.asarray(labels).astype(bool)))
+
+
+def auprc(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Average precision in [0, 1], anomalous being positive: sum over thresholds of precision x gain in recall.
+
+    A step-wise sum, not a trapezoid, which would be optimistic. Read it beside `prevalence`. Raises CalibrationError like `auroc`.
+    """
+    positive, values = _checked(labels, scores)
+    false, true = _cumulated(values, (~positive).astype(float), positive.astype(float))
+    gained = np.diff(true, prepend=0.0)
+    return float(np.sum(gained * true / (true + false)) / true[-1])
+
+
+def eer(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Equal error rate in [0, 1]: where false-alarm rate and miss rate meet on the linearly interpolated ROC curve.
+
+    Raises CalibrationError like `auroc`.
+    """
+    positive, values = _checked(labels, scores)
+    false, true = _cumulated(values, np.where(positive, 0.0, 1.0 / np.sum(~positive)), np.where(positive, 1.0 / np.sum(positive), 0.0))
+    alarms, misses = np.append(0.0, false), 1.0 - np.append(0.0, true)
+    after = int(np.argmax(alarms >= misses))  # at the last threshold alarms = 1 >= misses = 0; at the first 0 < 1
+    gap_before, gap_after = misses[after - 1] - alarms[after - 1], misses[after] - alarms[after]
+    share = gap_before / (gap_before - gap_after)
+    return float(alarms[after - 1] + share * (alarms[after] - alarms[after - 1]))
+
+
+def pixel_auroc(masks: Sequence[NDArray[Any]], maps: Sequence[NDArray[Any]]) -> float:
+    """`auroc` over all pixels of all images together.
+
+    masks: each H x W, non-zero where anomalous (all zero for a normal image); maps: each H x W, same size as its mask.
+    Takes time and memory for one sort of all pixels. Raises CalibrationError like `auroc`, and on unequal sizes.
+    """
+    _check_pairs(masks, maps)
+    return auroc(np.concatenate([mask.ravel() != 0 for mask in masks]), np.concatenate([values.ravel() for values in maps]))
+
+
+def aupro(masks: Sequence[NDArray[Any]], maps: Sequence[NDArray[Any]], *, limit: float = 0.3) -> float:
+    """Area under the per-region overlap curve up to a pixel false-positive rate of ``limit``, divided by ``limit``: in [0, 1].
+
+    Every 8-connected region of the masks counts alike, however small. The curve is exact (every distinct map value is a
+    threshold) and linear in between. masks, maps: as for `pixel_auroc`. Raises CalibrationError where there is no anomalous
+    region or no normal pixel.
+    """
+    _check_pairs(masks, maps)
+    labelled = [ndimage.label(mask != 0, structure=np.ones((3, 3))) for mask in masks]
+    regions = sum(count for _, count in labelled)
+    normal = sum(int(np.sum(labels == 0)) for labels, _ in labelled)
+    if regions == 0 or normal == 0:
+        raise CalibrationError(f"AUPRO needs anomalous regions and normal pixels; the masks hold {regions} and {normal}.")
+    shares = np.concatenate([_region_shares(labels) for labels, _ in labelled]) / regions
+    values = np.concatenate([np.asarray(array, dtype=float).ravel() for array in maps])
+    if not np.all(np.isfinite(values)):
+        raise CalibrationError("AUPRO needs finite maps; at least one value is not.")
+    return _area_up_to(_cumulated(values, np.where(shares > 0, 0.0, 1.0 / normal), shares), limit)
+
+
+def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], Floats]:
+    positive, values = np.asarray(labels).astype(bool).ravel(), np.asarray(scores, dtype=float).ravel()
+    if positive.size != values.size:
+        raise CalibrationError(f"There are {positive.size} labels for {values.size} scores; each score needs one label.")
+    anomalous = int(positive.sum())
+    if anomalous in (0, positive.size):
+        raise CalibrationError(
+            f"Both classes are needed to measure separation; there are {positive.size - anomalous} normal and {anomalous} anomalous. "
+            "Add the missing kind."
+        )
+    if not np.all(np.isfinite(values)):
+        raise CalibrationError(
+            f"{int(np.sum(~np.isfinite(values)))} of {values.size} scores are not finite; separation cannot be measured."
+        )
+    return positive, values
+
+
+def _check_pairs(masks: Sequence[NDArray[Any]], maps: Sequence[NDArray[Any]]) -> None:
+    if len(masks) != len(maps):
+        raise CalibrationError(f"There are {len(masks)} masks for {len(maps)} maps; each map needs one mask.")
+    for index, (mask, values) in enumerate(zip(masks, maps, strict=True)):
+        if mask.shape != values.shape or mask.ndim != 2:
+            raise CalibrationError(f"Mask {index} is {mask.shape}, its map {values.shape}; both must be H x W of one size.")
+
+
+def _grouped_auroc(positives: NDArray[np.int64], negatives: NDArray[np.int64]) -> Floats:
+    """AUROC from counts per distinct score, ascending along the last axis (... x groups)."""
+    below = np.cumsum(negatives, axis=-1) - 0.5 * negatives
+    wins = np.sum(positives * below, axis=-1)
+    area: Floats = wins / (positives.sum(axis=-1) * negatives.sum(axis=-1))
+    return np.asarray(area)
+
+
+def _redrawn_counts(group: NDArray[np.int64], rows: int, groups: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """rows x groups: how often each distinct score occurs in a redraw (with replacement) of these images."""
+    drawn = group[random.integers(group.size, size=(rows, group.size))]
+    flat = (drawn + groups * np.arange(rows)[:, None]).ravel()
+    return np.bincount(flat, minlength=rows * groups).reshape(rows, groups)
+
+
+def _cumulated(values: Floats, false: Floats, true: Floats) -> Curve:
+    """Weights of all items at or above each distinct value, from the largest value down."""
+    order = np.argsort(-values, kind="stable")
+    last = np.append(np.diff(values[order]) != 0, True)
+    return np.cumsum(false[order])[last], np.cumsum(true[order])[last]
+
+
+def _region_shares(labels: NDArray[np.int32]) -> Floats:
+    """Each anomalous pixel's share of its own region, 0 elsewhere, flattened."""
+    sizes = np.bincount(labels.ravel()).astype(float)
+    sizes[0] = np.inf
+    shares: Floats = (1.0 / sizes)[labels.ravel()]
+    return shares
+
+
+def _area_up_to(curve: Curve, limit: float) -> float:
+    x, y = np.append(0.0, curve[0]), np.append(0.0, curve[1])
+    inside = x <= limit
+    # The curve may rise vertically at x = limit; the last point inside is the highest one there.
+    end = y[inside][-1] if inside.all() else np.interp(limit, x[[inside.sum() - 1, inside.sum()]], y[[inside.sum() - 1, inside.sum()]])
+    return float(np.trapezoid(np.append(y[inside], end), np.append(x[inside], limit)) / limit)

@@ -1,0 +1,147 @@
+"""Opens the port at once with a small waiting page, builds the real one in a thread, and swaps it in.
+
+Importing Gradio takes seconds, torch more: a person who starts the program sees it answer in a fraction of one. Torch is loaded last, when the
+page is already up. This module imports neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from panda_core.errors import PandaError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Build = Callable[[], Any]
+
+log = logging.getLogger(__name__)
+SPLASH = (Path(__file__).parent / "splash.html").read_bytes()
+READY_HEADER = (b"x-panda-ready", b"no")
+
+
+class PortError(PandaError):
+    """The address cannot be listened on: taken, or not ours."""
+
+
+class Doorman:
+    """ASGI application: the waiting page until ``build()`` has returned the real application, then that one.
+
+    ``build`` runs in a thread; the built application's own start-up and shut-down run on the server's loop.
+    If building fails, ``failure`` keeps the exception and ``on_failure`` is called.
+    """
+
+    def __init__(self, build: Build, *, on_failure: Callable[[], None]) -> None:
+        self._build, self._on_failure = build, on_failure
+        self._application: Any = None
+        self._stop = asyncio.Event()
+        self.failure: BaseException | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._application is not None:
+            await self._application(scope, receive, send)
+        elif scope["type"] == "http":
+            await _answer_waiting(scope, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        task = asyncio.create_task(self._run())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._stop.set()
+        await task
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _run(self) -> None:
+        try:
+            application = await asyncio.to_thread(self._build)
+            async with application.router.lifespan_context(application):
+                self._application = application
+                await self._stop.wait()
+        except Exception as error:
+            self.failure = error
+            self._on_failure()
+
+
+async def _answer_waiting(scope: Scope, send: Send) -> None:
+    page = scope["path"] == "/"
+    headers = [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store"), (b"retry-after", b"1"), READY_HEADER]
+    await send({"type": "http.response.start", "status": 200 if page else 503, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else SPLASH if page else b"Starting."})
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises PortError, which says what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if os.name == "posix":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise PortError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --port, or stop what uses it."
+        ) from error
+    return listener
+
+
+def build_application(*, device: str, model: str | None, examples: Path) -> Any:
+    """The real application; imports Gradio. Torch follows in a thread of its own once the page is up."""
+    import threading
+
+    from fastapi import FastAPI
+
+    from panda_core.ui.engine import LocalEngine
+    from panda_core.ui.page import build_page, find_examples, mount
+
+    engine = LocalEngine(device=device, model=model)
+    application = mount(FastAPI(openapi_url=None), build_page(engine, examples=find_examples(examples)))
+    threading.Thread(target=engine.warm, name="panda-warm", daemon=True).start()
+    return application
+
+
+def serve(build: Build, *, host: str, port: int) -> int:
+    """Serve until interrupted; returns the exit status. Raises PortError before anything is loaded."""
+    listener = bind(host, port)
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    print(f"PANDA Inspector: http://{f'[{shown}]' if ':' in shown else shown}:{listener.getsockname()[1]}  (Ctrl+C stops it)", flush=True)
+    logging.getLogger("uvicorn.error").addFilter(_not_cancelled)
+    try:
+        return asyncio.run(_serve(build, listener))
+    except KeyboardInterrupt:
+        return 0
+
+
+def _not_cancelled(record: logging.LogRecord) -> bool:
+    """Open pages keep a connection that stopping cuts; that is no error worth a traceback."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], asyncio.CancelledError)
+
+
+async def _serve(build: Build, listener: socket.socket) -> int:
+    def stop() -> None:
+        server.should_exit = True
+
+    doorman = Doorman(build, on_failure=stop)
+    server = uvicorn.Server(uvicorn.Config(doorman, log_level="warning", lifespan="on", timeout_graceful_shutdown=1))
+    await server.serve(sockets=[listener])
+    if doorman.failure is None:
+        return 0
+    if isinstance(doorman.failure, PandaError):
+        print(doorman.failure, file=sys.stderr)
+        return 2
+    log.error("The page could not be built.", exc_info=doorman.failure)
+    return 1

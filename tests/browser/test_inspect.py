@@ -1,0 +1,148 @@
+"""The inspection page in a real browser: what a person does, and that nothing leaves the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from engine_double import draw_spot
+
+pytestmark = pytest.mark.browser
+PATIENCE = 30_000
+
+
+class Visit:
+    """One browser page, with what it complained of and where it sent requests."""
+
+    def __init__(self, chromium: Any, *, width: int = 1440, height: int = 900) -> None:
+        self.context = chromium.new_context(viewport={"width": width, "height": height})
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.complaints: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or ""))
+
+    def open(self, url: str) -> None:
+        self.page.goto(url)
+        self.page.wait_for_selector("#open:not([disabled])")
+
+    def choose_file(self, path: Path) -> None:
+        with self.page.expect_file_chooser() as chooser:
+            self.page.click("#open")
+        chooser.value.set_files(str(path))
+
+    def verdict(self, expected: str) -> None:
+        self.page.wait_for_selector(f'.verdict[data-verdict="{expected}"]')
+
+    def press_slider(self, name: str, key: str) -> None:
+        self.page.locator(f"#{name} input[type=range]").press(key)
+
+    def red_pixels(self) -> int:
+        """Clearly red pixels in the mask view: the test picture is grey."""
+        return int(
+            self.page.evaluate(
+                """async () => {
+                    const image = document.querySelector('[data-name="overlay"] img');
+                    await image.decode();
+                    const canvas = Object.assign(document.createElement('canvas'), {width: image.naturalWidth, height: image.naturalHeight});
+                    const pen = canvas.getContext('2d');
+                    pen.drawImage(image, 0, 0);
+                    const data = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+                    let count = 0;
+                    for (let i = 0; i < data.length; i += 4) count += data[i] > data[i + 1] + 60 && data[i] > data[i + 2] + 60;
+                    return count;
+                }"""
+            )
+        )
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Visit]:
+    made = Visit(chromium)
+    yield made
+    made.context.close()
+
+
+def test_an_uploaded_image_gets_a_mask_and_the_slider_changes_the_verdict(visit: Visit, served: Any, tmp_path: Path) -> None:
+    visit.open(served.url)
+
+    visit.choose_file(draw_spot(tmp_path / "spot.png"))
+    visit.verdict("anomalous")
+    visit.page.wait_for_selector('.stage[data-state="ready"]')
+    marked = visit.red_pixels()
+    assert marked > 50
+
+    visit.press_slider("boundary", "End")
+    visit.verdict("normal")
+    visit.press_slider("boundary", "Home")
+    visit.verdict("anomalous")
+
+    visit.press_slider("pixel", "End")
+    visit.page.wait_for_selector('[data-regions="0"]')
+    visit.page.wait_for_timeout(500)
+    assert visit.red_pixels() < marked / 10
+    visit.page.click("#reset")
+    visit.page.wait_for_selector('#regions section:not([data-regions="0"])')
+
+    assert visit.complaints == []
+    assert visit.hosts == {"127.0.0.1"}
+
+
+def test_a_bad_file_is_refused_in_words_and_takes_the_old_result_away(visit: Visit, served: Any, tmp_path: Path) -> None:
+    visit.open(served.url)
+    visit.choose_file(draw_spot(tmp_path / "spot.png"))
+    visit.verdict("anomalous")
+
+    hostile = tmp_path / "a${alert(1)}<img src=x onerror=alert(2)>.png"
+    hostile.write_text("not a picture")
+    visit.choose_file(hostile)
+    visit.page.wait_for_selector('.stage[data-state="error"]')
+    assert "was not inspected" in visit.page.inner_text(".notice")
+    assert visit.page.locator(".verdict").count() == 0
+    assert visit.page.locator("figure img:visible").count() == 0
+    assert visit.complaints == []
+
+
+def test_a_pasted_image_is_inspected(visit: Visit, served: Any, tmp_path: Path) -> None:
+    visit.open(served.url)
+    visit.page.evaluate(
+        """bytes => {
+            const clipboard = new DataTransfer();
+            clipboard.items.add(new File([new Uint8Array(bytes)], 'image.png', {type: 'image/png'}));
+            document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: clipboard, bubbles: true}));
+        }""",
+        list(draw_spot(tmp_path / "spot.png").read_bytes()),
+    )
+    visit.verdict("anomalous")
+    assert visit.complaints == []
+
+
+def test_the_port_answers_before_the_page_is_built_and_the_page_before_the_engine(
+    visit: Visit, serve: Callable[..., Any], tmp_path: Path
+) -> None:
+    served = serve("page", "engine")
+    visit.page.goto(served.url)
+    assert "Starting" in visit.page.inner_text("main")
+    served.open_gate()
+    visit.page.wait_for_selector("#open:not([disabled])")
+    assert "Loading the model" in visit.page.inner_text("#foot")
+    visit.choose_file(draw_spot(tmp_path / "spot.png"))
+    visit.page.wait_for_selector('.stage[data-state="busy"]')
+    served.open_gate()
+    visit.verdict("anomalous")
+    assert visit.complaints == []
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(chromium: Any, served: Any, tmp_path: Path) -> None:
+    phone = Visit(chromium, width=390, height=844)
+    phone.open(served.url)
+    phone.choose_file(draw_spot(tmp_path / "spot.png"))
+    phone.verdict("anomalous")
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert phone.page.locator("#judgement").bounding_box()["width"] <= 390
+    phone.context.close()

@@ -1,0 +1,105 @@
+"""A stand-in for the engine that can be read by eye: normal is "as smooth as my blurred self".
+
+Its reconstruction is the blurred image, its map the blurred difference, its score the largest value of the map. A spot on a plain
+picture is therefore anomalous, a plain picture is not.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from panda_core.data.images import read_image
+from panda_core.errors import ModelError
+from panda_core.inspection import Boundary, Calibration, ErrorStats, Inspection
+from panda_core.ui.engine import Measurement, ModelEntry
+
+LEAF = ModelEntry(
+    name="leaf",
+    title="Leaves",
+    data="A stand-in: no data",
+    licence="MIT",
+    limits=("Sees roughness, nothing else.",),
+    measurements=(Measurement("rough spots", 0.91, 0.88, 0.94, 0.72),),
+)
+XRAY = ModelEntry(name="xray", title="X-ray of devices", problem="xray/model.safetensors is missing. Copy the whole folder again.")
+
+
+def make_calibration() -> Calibration:
+    """Normal scores spread over 1 to 5, anomalous ones over 5 to 14, boundary at 6."""
+    return Calibration(
+        errors={"recon": ErrorStats(mu=2.0, sigma=1.0), "percept": ErrorStats(mu=1.0, sigma=0.5)},
+        fusion="standardised",
+        lo=1.0,
+        hi=14.0,
+        boundary=Boundary(6.0, "synthetic", "The likelihoods of 99 normal images and 60 made anomalies cross here.", 0.0, 0.05),
+        pixel_threshold=3.0,
+        maps={},
+        smoothing=0.0,
+        normal_scores=np.sort(np.random.default_rng(0).normal(2.5, 0.7, 99).clip(1, 5)),
+        anomalous_scores=np.sort(np.random.default_rng(1).normal(9, 2, 60).clip(5, 14)),
+        count=99,
+        fingerprint="0" * 64,
+    )
+
+
+class FakeEngine:
+    """The `Engine` protocol without a network; ``hold`` lets a test keep it loading."""
+
+    def __init__(self, *models: ModelEntry, ready: bool = True) -> None:
+        self.entries = models
+        self.calls = 0
+        self.hold = threading.Event()
+        if ready:
+            self.hold.set()
+
+    @property
+    def ready(self) -> bool:
+        return self.hold.is_set()
+
+    @property
+    def device(self) -> str:
+        return "CPU" if self.ready else ""
+
+    def warm(self) -> None:
+        self.hold.wait(20)
+
+    def models(self) -> tuple[ModelEntry, ...]:
+        return self.entries
+
+    def inspect(self, model: str, path: Path) -> Inspection:
+        self.warm()
+        entry = next(entry for entry in self.entries if entry.name == model)
+        if entry.problem:
+            raise ModelError(entry.problem)
+        self.calls += 1
+        image = read_image(path)
+        reconstruction = cv2.GaussianBlur(image, (0, 0), 12)
+        residual = np.abs(image.astype(np.float32) - reconstruction).mean(axis=2) / 255
+        anomaly_map = cv2.GaussianBlur(residual, (0, 0), 2) * 25
+        score = float(anomaly_map.max())
+        return Inspection(
+            source=str(path),
+            model=model,
+            image=image,
+            reconstruction=reconstruction,
+            residual=residual,
+            anomaly_map=anomaly_map,
+            errors={"recon": float(residual.mean()), "percept": score},
+            contributions={"recon": score * 0.25, "percept": score * 0.75},
+            score=score,
+            calibration=make_calibration(),
+            milliseconds=1.0,
+        )
+
+
+def draw_spot(path: Path, *, size: int = 96, strength: int = 200) -> Path:
+    """Write a plain grey picture with one bright square in the middle; strength 0 leaves it plain."""
+    image = np.full((size, size, 3), 40, np.uint8)
+    middle = slice(size // 2 - size // 10, size // 2 + size // 10)
+    image[middle, middle] += np.uint8(strength)
+    cv2.imwrite(str(path), image)
+    return path

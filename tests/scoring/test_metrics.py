@@ -1,0 +1,120 @@
+"""Separation against scikit-learn and against slow definitions written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from panda_core.errors import CalibrationError
+from panda_core.scoring.metrics import auprc, aupro, auroc, auroc_ci, eer, pixel_auroc, prevalence
+
+
+def sample(seed: int, *, ties: bool) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    labels = np.r_[0, 1, random.random(60) < 0.3].astype(int)
+    scores = random.normal(size=labels.size) + labels
+    return labels, np.round(scores) if ties else scores
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("ties", [False, True])
+def test_areas_agree_with_scikit_learn(seed: int, ties: bool) -> None:
+    labels, scores = sample(seed, ties=ties)
+    assert auroc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+    assert auprc(labels, scores) == pytest.approx(average_precision_score(labels, scores))
+
+
+@pytest.mark.parametrize("metric", [auroc, auprc, eer])
+def test_metrics_ignore_order_and_monotone_changes(metric) -> None:
+    labels, scores = sample(0, ties=True)
+    order = np.random.default_rng(1).permutation(labels.size)
+    assert metric(labels[order], np.exp(scores[order])) == pytest.approx(metric(labels, scores))
+
+
+def test_auprc_of_equal_scores_is_the_prevalence() -> None:
+    labels, _ = sample(0, ties=False)
+    assert auprc(labels, np.zeros(labels.size)) == pytest.approx(prevalence(labels))
+
+
+def test_interval_covers_the_true_area_about_as_often_as_it_says() -> None:
+    random = np.random.default_rng(0)
+    labels, true_area = np.repeat([0, 1], 40), 0.7602  # Phi(1 / sqrt 2)
+    intervals = [auroc_ci(labels, random.normal(size=80) + labels, seed=i, resamples=300) for i in range(200)]
+    covered = np.mean([low <= true_area <= high for low, high in intervals])
+    assert 0.88 <= covered <= 0.99
+
+
+def test_interval_is_a_function_of_the_seed_and_holds_the_estimate() -> None:
+    labels, scores = sample(3, ties=True)
+    low, high = auroc_ci(labels, scores, seed=7)
+    assert (low, high) == auroc_ci(labels, scores, seed=7)
+    assert low < auroc(labels, scores) < high
+
+
+def test_equal_error_rate_is_zero_when_separated_half_at_chance_and_one_when_reversed() -> None:
+    labels = np.array([0, 0, 1, 1])
+    assert eer(labels, [1, 2, 3, 4]) == 0
+    assert eer(labels, [1, 1, 1, 1]) == pytest.approx(0.5)
+    assert eer(labels, [3, 4, 1, 2]) == 1
+
+
+def test_equal_error_rate_of_two_normals_is_the_tail_beyond_the_midpoint() -> None:
+    labels = np.repeat([0, 1], 20000)
+    scores = np.random.default_rng(0).normal(size=labels.size) + 2 * labels
+    assert eer(labels, scores) == pytest.approx(0.1587, abs=0.01)  # 1 - Phi(1)
+
+
+@pytest.mark.parametrize("metric", [auroc, auprc, eer, lambda labels, scores: auroc_ci(labels, scores, seed=0)])
+@pytest.mark.parametrize("labels, scores", [([1, 1], [0.1, 0.2]), ([0, 0], [0.1, 0.2]), ([0, 1], [0.1, np.nan]), ([0, 1, 1], [0.1, 0.2])])
+def test_one_class_and_broken_scores_are_refused(metric, labels, scores) -> None:
+    with pytest.raises(CalibrationError):
+        metric(labels, scores)
+
+
+def maps_and_masks(seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    random = np.random.default_rng(seed)
+    masks = [np.zeros((9, 11), bool) for _ in range(3)]
+    masks[0][1:3, 1:4] = masks[0][6, 6] = masks[0][7, 7] = True  # a block, and two pixels that touch at a corner
+    masks[1][4:8, 2:9] = True
+    return masks, [np.round(random.random(m.shape) + 0.7 * m, 1) for m in masks]
+
+
+def overlap_by_definition(masks, maps, limit: float) -> float:
+    """Every threshold, every region, every false positive, counted one by one."""
+    points = [(0.0, 0.0)]
+    for threshold in sorted({v for m in maps for v in m.ravel()}, reverse=True):
+        overlaps, false, normal = [], 0, 0
+        for mask, values in zip(masks, maps, strict=True):
+            labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
+            overlaps += [np.mean(values[labels == k] >= threshold) for k in range(1, count + 1)]
+            false, normal = false + np.sum(values[~mask] >= threshold), normal + np.sum(~mask)
+        points.append((false / normal, float(np.mean(overlaps))))
+    x, y = np.array(points).T
+    grid = np.union1d(np.linspace(0, limit, 20001), x[x <= limit])
+    return float(np.trapezoid(np.interp(grid, x, y), grid) / limit)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("limit", [0.05, 0.3, 1.0])
+def test_region_overlap_agrees_with_its_definition(seed: int, limit: float) -> None:
+    masks, maps = maps_and_masks(seed)
+    assert aupro(masks, maps, limit=limit) == pytest.approx(overlap_by_definition(masks, maps, limit), abs=2e-3)
+
+
+def test_perfect_maps_reach_one_and_flat_maps_the_diagonal() -> None:
+    masks, _ = maps_and_masks(0)
+    perfect, flat = [m.astype(float) for m in masks], [np.zeros(m.shape) for m in masks]
+    assert aupro(masks, perfect) == pytest.approx(1)
+    assert pixel_auroc(masks, perfect) == 1
+    assert aupro(masks, flat) == pytest.approx(0.15)
+    assert pixel_auroc(masks, flat) == pytest.approx(0.5)
+
+
+def test_masks_without_a_region_or_of_another_size_are_refused() -> None:
+    masks, maps = maps_and_masks(0)
+    with pytest.raises(CalibrationError, match="region"):
+        aupro([np.zeros_like(masks[0])], maps[:1])
+    with pytest.raises(CalibrationError, match="one size"):
+        pixel_auroc([masks[0][1:]], maps[:1])
