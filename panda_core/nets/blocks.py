@@ -11,8 +11,11 @@ from panda_core.config import Norm
 
 
 def normalise(channels: int, norm: Norm) -> nn.Module:
-    """A normalisation layer for ``channels`` feature maps. GroupNorm takes up to 32 groups that divide the channels."""
-    return nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(math.gcd(min(32, channels), channels), channels)
+    """A normalisation layer for ``channels`` feature maps."""
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
+    # At least 8 channels a group: with fewer, a group on a 1 x 1 map would normalise its only values away.
+    return nn.GroupNorm(math.gcd(channels, max(1, channels // 8)), channels)
 
 
 def down(inputs: int, outputs: int, norm: Norm) -> nn.Sequential:

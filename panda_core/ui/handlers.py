@@ -56,11 +56,12 @@ class Screen:
     pixel: Range | None = None
 
 
+STARTING = Notice("Starting…", "", kind="busy")
 WELCOME = Notice("Open an image", "Drop a file here, paste one, press “Open image”, or choose an example.")
 LOADING = Notice("Loading the model…", "The page is up before the network is. Your image is next.", kind="busy")
 NO_MODEL = Notice(
     "No model yet",
-    "Nothing can be judged before a model has seen normal images. Train one in a terminal, then reload this page:",
+    "Nothing can be judged before a model has seen normal images. Train one in a terminal, then start the app with it:",
     panels.TRAIN_COMMAND,
 )
 
@@ -91,14 +92,17 @@ def inspect_file(engine: Engine, model: str | None, path: Path) -> Iterator[Scre
     try:
         yield show(engine.inspect(model, path), device=engine.device)
     except ImageError as error:
-        yield failure(f"{path.name} was not inspected", f"{error.reason} Open another file, or save it as PNG, JPEG or TIFF and try again.")
+        yield failure(
+            f"{path.name} was not inspected",
+            f"{path.name}: {error.reason}. Open another file, or save it as PNG, JPEG or TIFF and try again.",
+        )
     except PandaError as error:
         yield failure(f"The model “{model}” cannot be used", str(error))
     except Exception:
         log.exception("Inspecting %s with %s failed", path, model)
         yield failure(
             f"{path.name} was not inspected",
-            "Something is wrong in the program, not in your file. The terminal that runs it shows the details.",
+            "Something is wrong in the program, not in your file. Its terminal shows the details.",
         )
 
 
@@ -130,7 +134,10 @@ def show(inspection: Inspection, *, device: str = "") -> Screen:
 
 
 def redecide(view: View, *, boundary: float | None = None, pixel_threshold: float | None = None, draw: bool = True) -> Screen:
-    """Verdict, mask and regions at other thresholds (None: the model's own), without the network. ``draw`` writes the mask's picture anew."""
+    """Verdict, mask and regions at other thresholds (None: the model's own), without the network.
+
+    ``draw`` writes the mask's picture anew; without it the picture on file stays.
+    """
     inspection = view.inspection
     decision = decide(
         inspection,
@@ -160,11 +167,14 @@ def pixel_range(inspection: Inspection) -> Range:
 
 
 def report(engine: Engine, model: str, path: Path) -> dict[str, Any]:
-    """The same inspection for programs, at the model's own thresholds: what ``panda inspect --json`` prints. Raises PandaError."""
+    """The same inspection for programs, at the model's own thresholds. Raises PandaError.
+
+    The fields of ``panda inspect --json``, but ``file`` for ``path``: Gradio's client takes whatever holds a path for a download.
+    """
     inspection = engine.inspect(model, path)
     decision = decide(inspection)
     return {
-        "path": path.name,
+        "file": path.name,
         "score": inspection.score,
         "gauge": inspection.gauge,
         "verdict": decision.verdict,

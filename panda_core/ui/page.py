@@ -14,7 +14,7 @@ import gradio as gr
 from gradio.events import api
 from gradio.utils import get_upload_folder, is_in_or_equal
 
-from panda_core.errors import ImageError, ModelError
+from panda_core.errors import ImageError, PandaError
 from panda_core.ui import handlers, panels
 from panda_core.ui.engine import Engine, ModelEntry
 from panda_core.ui.handlers import Range, Screen
@@ -61,7 +61,7 @@ class _Inspect:
             with gr.Row(elem_id="desk"):
                 self._source_column()
                 with gr.Column(elem_id="middle", min_width=0):
-                    self.stage = build_stage(self._stage_value(Screen("", notice=handlers.LOADING)), elem_id="stage")
+                    self.stage = build_stage(self._stage_value(Screen("", notice=handlers.STARTING)), elem_id="stage")
                 self._verdict_column()
             self.status = _fragment(panels.status_line("Starting…", busy=True), "foot")
         self.entry = (self.model, self.open, self.card, self.status, self.stage)
@@ -166,18 +166,21 @@ class _Inspect:
 
     def move_boundary(self, view: View | None, boundary: float, pixel: float) -> Any:
         """The image slider moved."""
-        return gr.skip() if _gone(view) else handlers.redecide(view, boundary=boundary, pixel_threshold=pixel, draw=False).verdict
+        view = _kept(view)
+        return gr.skip() if view is None else handlers.redecide(view, boundary=boundary, pixel_threshold=pixel, draw=False).verdict
 
     def move_pixel(self, view: View | None, boundary: float, pixel: float) -> Any:
         """The pixel slider moved."""
-        if _gone(view):
+        view = _kept(view)
+        if view is None:
             return gr.skip(), gr.skip()
         screen = handlers.redecide(view, boundary=boundary, pixel_threshold=pixel)
         return self._stage_value(screen), screen.regions
 
     def restore(self, view: View | None) -> tuple[Any, ...]:
         """Both thresholds back to the model's own."""
-        if _gone(view):
+        view = _kept(view)
+        if view is None:
             return tuple(gr.skip() for _ in range(5))
         screen = handlers.redecide(view)
         own = view.inspection.calibration
@@ -187,7 +190,9 @@ class _Inspect:
         """Inspect an uploaded image file with the named model; returns verdict, score, boundary, errors and regions."""
         try:
             return handlers.report(self.engine, model, _uploaded_file(dict(image)["path"]))
-        except (ImageError, ModelError) as error:
+        except ImageError as error:
+            raise gr.Error(f"{Path(error.path).name}: {error.reason}.", print_exception=False) from error
+        except PandaError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     def _inspect(self, model: str | None, view: View | None, path: str) -> Iterator[tuple[Any, ...]]:
@@ -195,7 +200,7 @@ class _Inspect:
         try:
             file = _uploaded_file(path)
         except ImageError as error:
-            yield self._updates(handlers.failure("Nothing was inspected", error.reason))
+            yield self._updates(handlers.failure("Nothing was inspected", f"{error}."))
             return
         for screen in handlers.inspect_file(self.engine, model, file):
             yield self._updates(screen)
@@ -206,7 +211,7 @@ class _Inspect:
         return (
             screen.view,
             self._stage_value(screen),
-            screen.verdict,
+            screen.verdict or panels.explanation_panel(),
             screen.contributions,
             screen.regions,
             _slider(screen.boundary),
@@ -222,9 +227,9 @@ class _Inspect:
         return {"pictures": {name: file_reference(path) for name, path in screen.view.pictures.items()}}
 
 
-def _gone(view: View | None) -> TypeGuard[None]:
-    """No image, or one that a later image has replaced while the slider's event was on its way."""
-    return view is None or not view.folder.exists()
+def _kept(view: View | None) -> View | None:
+    """The view, or None if a later image has replaced it while the slider's event was on its way."""
+    return view if view is not None and view.folder.exists() else None
 
 
 def _fragment(html: str, name: str) -> gr.HTML:
@@ -244,13 +249,13 @@ def _entry(models: Sequence[ModelEntry], name: str | None) -> ModelEntry | None:
 def _uploaded_file(path: str) -> Path:
     """A path that came from a browser, if it is an upload. Raises ImageError: events may carry any path a stranger writes into them."""
     if not is_in_or_equal(path, get_upload_folder()):
-        raise ImageError(Path(path).name, "it was not uploaded here. Open the file with the button, drop it or paste it.")
+        raise ImageError(Path(path).name, "it was not uploaded here; open the file with the button, drop it or paste it")
     return Path(path)
 
 
 def mount(application: Any, page: gr.Blocks) -> Any:
     """The page at the root of a FastAPI application, with our look and without Gradio's extras; returns the application."""
-    return gr.mount_gradio_app(
+    mounted = gr.mount_gradio_app(
         application,
         page,
         path="/",
@@ -262,3 +267,6 @@ def mount(application: Any, page: gr.Blocks) -> Any:
         theme=build_theme(),
         css=(HERE / "page.css").read_text(encoding="utf-8"),
     )
+    # Only launch() sets these, and without them Gradio takes any server path in a forged upload into its public cache (6.31).
+    page.is_running = page.has_launched = True
+    return mounted

@@ -26,7 +26,7 @@ SOURCES = {
 TABLE_ROWS = 50
 """Regions listed; the rest are counted."""
 STRIP_BINS = 48
-TRAIN_COMMAND = "panda train FOLDER --preset best --run runs/first"
+TRAIN_COMMAND = "panda train FOLDER --preset best --run runs/first\npython app.py --model runs/first/model"
 
 
 def number(value: float, *, sign: bool = False) -> str:
@@ -43,9 +43,11 @@ def percent(share: float) -> str:
 def explanation_panel() -> str:
     """What stands in the verdict's place before the first image."""
     return (
-        '<section class="explanation"><h2>How it judges</h2><p>The model has seen normal images only. It redraws yours from what it knows; '
-        "what it cannot redraw or finds unusual adds to the score.</p><p>Above the boundary the image is called anomalous. Where the map is above "
-        "the pixel threshold it is marked. Both can be moved afterwards; the network does not run again.</p></section>"
+        '<section class="explanation"><h2>How it judges</h2>'
+        "<p>The model has seen normal images only. It redraws yours from what it knows; "
+        "what it cannot redraw or finds unusual adds to the score.</p>"
+        "<p>Above the boundary the image is called anomalous. Where the map is above the pixel threshold it is marked. "
+        "Both can be moved afterwards; the network does not run again.</p></section>"
     )
 
 
@@ -93,7 +95,7 @@ def rates(calibration: Calibration, boundary: float) -> str:
 
 
 def score_strip(inspection: Inspection, boundary: Boundary) -> str:
-    """Needle over the calibration scores, on the frozen scale of Eq. 3: left end lo, right end hi; beyond them the needle stays at the end."""
+    """Needle over the calibration scores, on the frozen scale of Eq. 3 from lo to hi; beyond them the needle stays at the end."""
     calibration = inspection.calibration
     span = calibration.hi - calibration.lo
     bars = _bars(calibration.normal_scores, calibration, "normal") + _bars(calibration.anomalous_scores, calibration, "odd")
@@ -131,7 +133,7 @@ def contributions_panel(inspection: Inspection) -> str:
 
 
 def regions_panel(regions: Sequence[Region], *, share: float, threshold: float, reduced: bool) -> str:
-    """One row per region, strongest first; ``share`` of the image above ``threshold`` (SDs); ``reduced`` notes measuring on a smaller map."""
+    """One row per region, strongest first. ``share``: of the image above ``threshold`` (SDs); ``reduced``: measured on a smaller map."""
     count = f"{len(regions)} region{'' if len(regions) == 1 else 's'}" if regions else "No region"
     title = f"<b>{count}</b> · {percent(share)} of the image above {number(threshold)} SD"
     body = "".join(_region_row(index, region) for index, region in enumerate(regions[:TABLE_ROWS], 1))
@@ -182,12 +184,15 @@ def _region_row(index: int, region: Region) -> str:
 def _measurements(measurements: Sequence[Measurement]) -> str:
     if not measurements:
         return '<p class="note">Nothing measured: this card holds no test result.</p>'
-    rows = "".join(
-        f'<tr><th scope="row">{escape(m.data)}</th><td><b>{m.auroc:.3f}</b>{_interval(m)}</td><td>{"–" if m.trivial is None else f"{m.trivial:.3f}"}</td></tr>'
-        for m in measurements
-    )
+    rows = "".join(_measurement_row(measurement) for measurement in measurements)
     head = '<th scope="col">Test</th><th scope="col">AUROC, 95 % CI</th><th scope="col">Trivial</th>'
     return f'<table class="data"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _measurement_row(measurement: Measurement) -> str:
+    trivial = "–" if measurement.trivial is None else f"{measurement.trivial:.3f}"
+    cells = f"<td><b>{measurement.auroc:.3f}</b>{_interval(measurement)}</td><td>{trivial}</td>"
+    return f'<tr><th scope="row">{escape(measurement.data)}</th>{cells}</tr>'
 
 
 def _interval(measurement: Measurement) -> str:

@@ -1,7 +1,7 @@
 """Opens the port at once with a small waiting page, builds the real one in a thread, and swaps it in.
 
-Importing Gradio takes seconds, torch more: a person who starts the program sees it answer in a fraction of one. Torch is loaded last, when the
-page is already up. This module imports neither.
+Importing Gradio takes seconds, torch more: a person who starts the program sees it answer in a fraction of one. Torch is loaded
+last, when the page is already up. This module imports neither.
 """
 
 from __future__ import annotations
@@ -127,8 +127,9 @@ def serve(build: Build, *, host: str, port: int) -> int:
 
 
 def _not_cancelled(record: logging.LogRecord) -> bool:
-    """Open pages keep a connection that stopping cuts; that is no error worth a traceback."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], asyncio.CancelledError)
+    """Open pages keep a connection that stopping cuts; that is no error worth a report."""
+    cut = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not (cut or record.getMessage().startswith("Cancel "))
 
 
 async def _serve(build: Build, listener: socket.socket) -> int:

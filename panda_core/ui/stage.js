@@ -4,6 +4,7 @@ const stage = element.querySelector('.stage');
 const frame = element.querySelector('.frame');
 const notice = element.querySelector('.notice');
 const buttons = [...element.querySelectorAll('.views button')];
+const inputImage = element.querySelector('[data-name="input"] img');
 
 const setText = (selector, text) => {
   const node = notice.querySelector(selector);
@@ -27,6 +28,12 @@ function showPictures(pictures) {
   stage.dataset.state = 'ready';
 }
 
+// Wide pictures are stacked, tall ones stand side by side: four of either leave little room in two by two.
+function setShape() {
+  const ratio = inputImage.naturalWidth / inputImage.naturalHeight;
+  stage.dataset.shape = ratio > 2 ? 'wide' : ratio < 0.5 ? 'tall' : 'square';
+}
+
 function show() {
   const value = props.value;
   if (!value) return;
@@ -36,7 +43,6 @@ function show() {
     for (const image of element.querySelectorAll('img')) { image.hidden = true; image.removeAttribute('src'); }
     showNotice(value.notice);
   }
-  stage.dataset.shown = String(Number(stage.dataset.shown || 0) + 1);
 }
 
 function choose(view) {
@@ -56,6 +62,7 @@ async function take(file) {
   }
 }
 
+inputImage.addEventListener('load', setShape);
 for (const button of buttons) button.addEventListener('click', () => choose(button.dataset.view));
 for (const figure of element.querySelectorAll('figure')) {
   figure.addEventListener('dblclick', () => choose(stage.dataset.view === 'all' ? figure.dataset.name : 'all'));

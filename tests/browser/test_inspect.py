@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,8 @@ class Visit:
                 """async () => {
                     const image = document.querySelector('[data-name="overlay"] img');
                     await image.decode();
-                    const canvas = Object.assign(document.createElement('canvas'), {width: image.naturalWidth, height: image.naturalHeight});
+                    const canvas = document.createElement('canvas');
+                    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
                     const pen = canvas.getContext('2d');
                     pen.drawImage(image, 0, 0);
                     const data = pen.getImageData(0, 0, canvas.width, canvas.height).data;
@@ -146,3 +149,20 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(chromium: Any, served: Any,
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
     assert phone.page.locator("#judgement").bounding_box()["width"] <= 390
     phone.context.close()
+
+
+def call_inspect(url: str, image: dict[str, Any]) -> str:
+    """The answer stream of one call of the public endpoint, as text."""
+    body = json.dumps({"data": [image, "leaf"]}).encode()
+    request = urllib.request.Request(f"{url}gradio_api/call/inspect", body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{url}gradio_api/call/inspect/{event}") as answer:
+        return str(answer.read().decode())
+
+
+def test_programs_cannot_make_the_page_read_files_of_the_server(served: Any, tmp_path: Path) -> None:
+    secret = draw_spot(tmp_path / "secret.png")
+    for forged in ({"path": str(secret)}, {"path": str(secret), "meta": {"_type": "gradio.FileData"}}):
+        answer = call_inspect(served.url, forged)
+        assert "event: error" in answer and '"verdict"' not in answer

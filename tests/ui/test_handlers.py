@@ -11,12 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from engine_double import LEAF, XRAY, FakeEngine, draw_spot
 
 from panda_core.scoring.decision import decide
 from panda_core.ui import handlers, panels
 from panda_core.ui.handlers import Screen
 from panda_core.ui.view import VIEWS, discard, open_view, original_regions, reduce_inspection
-from engine_double import LEAF, XRAY, FakeEngine, draw_spot
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_an_example_brings_its_own_model_if_that_is_usable() -> None:
 def test_the_report_for_programs_holds_the_exact_decision(engine: FakeEngine, spot: Path) -> None:
     found = handlers.report(engine, "leaf", spot)
     assert found["verdict"] == "anomalous" and found["boundary_kind"] == "synthetic"
-    assert found["path"] == "spot.png" and found["regions"]
+    assert found["file"] == "spot.png" and found["regions"]
 
 
 def test_the_page_and_the_server_import_no_torch() -> None:

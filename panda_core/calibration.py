@@ -1,0 +1,131 @@
+"""Held-out images to a Calibration: labelled anomalies where there are some, synthetic ones otherwise, normals alone last."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from panda_core.checkpoint import Model
+from panda_core.config import ScoringConfig
+from panda_core.data.images import content_hash, read_image
+from panda_core.data.synthetic import make_anomaly
+from panda_core.errors import CalibrationError, ImageError
+from panda_core.inspection import Calibration, Evidence, Picture
+from panda_core.inspector import examine_images
+from panda_core.scoring.boundary import Source
+from panda_core.scoring.fit import fit_calibration
+from panda_core.scoring.maps import combine, fit_maps
+from panda_core.scoring.metrics import pixel_auroc
+
+LARGEST_SIDE = 512
+"""Pixels; larger calibration images are reduced first. The networks see less than this anyway."""
+SYNTHETIC_PER_IMAGE = 2
+MINIMUM_LABELLED = 3
+WEIGHT_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Tried shares of the second map in the shown one."""
+
+
+def calibrate(
+    model: Model,
+    normal_paths: Sequence[Path],
+    *,
+    anomalous_paths: Sequence[Path] = (),
+    scoring: ScoringConfig,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Calibration:
+    """Every calibrated number of ``model`` from held-out normal images (III-C).
+
+    ``scoring.boundary`` forces a source; ``auto`` takes labelled anomalies (3 or more) -> synthetic ones made from the same
+    held-out images -> the tail of the normals. Fusion weights and map weights are chosen on these images only.
+    Raises CalibrationError on too few or unlike images.
+    """
+    normals = _read_all(normal_paths)
+    labelled = _read_all(anomalous_paths)
+    source = _source(scoring, len(labelled))
+    masks: list[NDArray[np.bool_]] = []
+    anomalous: list[Picture] = []
+    if source == "labelled":
+        anomalous = labelled
+    elif source == "synthetic":
+        made = [make_anomaly(image, seed=seed * 1_000_003 + n) for n, image in enumerate(normals * SYNTHETIC_PER_IMAGE)]
+        anomalous, masks = [image for image, _ in made], [mask for _, mask in made]
+    total = len(normals) + len(anomalous)
+    normal_evidence = _examine(model, normals, 0, total, on_progress)
+    anomalous_evidence = _examine(model, anomalous, len(normals), total, on_progress)
+    weights = _map_weights(normal_evidence, anomalous_evidence, masks, scoring) if masks else None
+    return fit_calibration(
+        normal_evidence,
+        anomalous_evidence,
+        source=source,
+        scoring=scoring,
+        fingerprint=_fingerprint(normal_paths),
+        map_weights=weights,
+    )
+
+
+def _source(scoring: ScoringConfig, labelled: int) -> Source | None:
+    if scoring.boundary == "labelled" and labelled < MINIMUM_LABELLED:
+        raise CalibrationError(f"A labelled boundary needs at least {MINIMUM_LABELLED} known anomalies; there are {labelled}. Add some, or choose synthetic.")
+    if scoring.boundary == "tail":
+        return None
+    if scoring.boundary == "synthetic" or labelled < MINIMUM_LABELLED:
+        return "synthetic"
+    return "labelled"
+
+
+def _examine(
+    model: Model, images: Sequence[Picture], done: int, total: int, on_progress: Callable[[int, int], None], *, batch: int = 8
+) -> list[Evidence]:
+    found: list[Evidence] = []
+    for start in range(0, len(images), batch):
+        found += examine_images(model, images[start : start + batch], batch=batch)
+        on_progress(done + len(found), total)
+    return found
+
+
+def _map_weights(
+    normal: Sequence[Evidence], anomalous: Sequence[Evidence], masks: Sequence[NDArray[np.bool_]], scoring: ScoringConfig
+) -> dict[str, float] | None:
+    """Shares of two maps with the best pixel AUROC on synthetic masks; None (equal) for any other number of maps."""
+    names = list(normal[0].maps)
+    if len(names) != 2:
+        return None
+    side = normal[0].maps[names[0]].shape[0]
+    small = [cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA) > 0 for mask in masks]
+    table = {name: [evidence.maps[name] for evidence in normal] for name in names}
+    best, best_area = None, -1.0
+    for share in WEIGHT_STEPS:
+        weights = {names[0]: 1 - share, names[1]: share}
+        stats = fit_maps(table, smoothing=scoring.smoothing, weights=weights)
+        shown = [combine(evidence.maps, stats, smoothing=scoring.smoothing) for evidence in anomalous]
+        area = pixel_auroc(small, shown)
+        if area > best_area:
+            best, best_area = weights, area
+    return best
+
+
+def _read_all(paths: Sequence[Path]) -> list[Picture]:
+    images = []
+    for path in paths:
+        try:
+            image = read_image(path)
+        except ImageError:
+            continue  # the folder scan has listed it; a file lost since then only makes the sample smaller
+        longest = max(image.shape[:2])
+        if longest > LARGEST_SIDE:
+            scale = LARGEST_SIDE / longest
+            size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        images.append(image)
+    return images
+
+
+def _fingerprint(paths: Sequence[Path]) -> str:
+    hashes = sorted(content_hash(path) for path in paths if path.is_file())
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

@@ -1,0 +1,157 @@
+"""The card of a model (card.json): what it is, what it was made from, how well it works, where it must not be trusted.
+
+Reading a card needs neither torch nor the weights, so lists of models are instant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from panda_core.config import Config
+from panda_core.errors import ConfigError, ModelError
+
+FORMAT = 1
+CARD_FILE = "card.json"
+TENSOR_FILE = "model.safetensors"
+SHIPPED = Path(__file__).resolve().parent.parent / "weights"
+LARGEST_CARD = 4_000_000
+"""Bytes; a longer card.json is not ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataCard:
+    """What a model was trained and calibrated on."""
+
+    description: str
+    licence: str
+    sources: tuple[str, ...] = ()
+    train: int = 0
+    """Normal images trained on."""
+    validation: int = 0
+    """Normal images held out for validation and calibration."""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One measured result, good or bad."""
+
+    data: str
+    """Test set, e.g. "plantvillage/apple test"."""
+    auroc: float
+    auroc_ci: tuple[float, float]
+    """95 % confidence interval."""
+    normal: int
+    anomalous: int
+    trivial_auroc: float | None = None
+    """AUROC of the trivial baseline (Mahalanobis distance of colour statistics) on the same images."""
+    pixel_auroc: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """All words and numbers of a model; the tensors lie beside it."""
+
+    name: str
+    title: str
+    created: str
+    """ISO 8601, UTC."""
+    config: Config
+    data: DataCard
+    versions: dict[str, str]
+    metrics: tuple[Metric, ...] = ()
+    limits: tuple[str, ...] = ()
+    """Sentences: what the model cannot do."""
+    calibration: dict[str, Any] = field(default_factory=dict)
+    """Numbers of the Calibration; its arrays are in the tensor file."""
+    sha256: str = ""
+    """Of the tensor file."""
+    format: int = FORMAT
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; ``from_dict`` gives back an equal card."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Card:
+        """Strict inverse of ``to_dict``. Raises ModelError on another format version or a missing, unknown or misshapen field."""
+        written = values.get("format")
+        if written != FORMAT:
+            raise ModelError(f"The card has format {written!r}; this version reads {FORMAT}. Update PANDA Inspector or export the model again.")
+        try:
+            parts = {
+                "config": Config.from_dict(values["config"]),
+                "data": DataCard(**{**values["data"], "sources": tuple(values["data"].get("sources", ()))}),
+                "metrics": tuple(Metric(**{**m, "auroc_ci": tuple(m["auroc_ci"])}) for m in values["metrics"]),
+                "limits": tuple(values["limits"]),
+            }
+            return cls(**{**values, **parts})
+        except (KeyError, TypeError, AttributeError, ConfigError) as error:
+            raise ModelError(f"The card does not fit this version of PANDA Inspector: {error}.") from error
+
+
+def versions() -> dict[str, str]:
+    """Versions of what makes a score: this package, torch, timm and Python."""
+    found = {"python": platform.python_version()}
+    for package in ("panda-inspector", "torch", "timm"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a model folder. Raises ModelError with what to do when it is missing or damaged."""
+    path = folder / CARD_FILE
+    if not path.is_file():
+        raise ModelError(f"{folder} is not a model folder: {CARD_FILE} is missing. Copy the whole folder again, or train a model.")
+    try:
+        if path.stat().st_size > LARGEST_CARD:
+            raise ModelError(f"{path} is too large to be a model card. Copy the model again.")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is damaged and cannot be read. Copy the model again.") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{path} is not a model card. Copy the model again.")
+    try:
+        return Card.from_dict(values)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def model_places() -> list[Path]:
+    """Folders searched for models: $PANDA_MODELS, the shipped weights/, ~/.panda/models."""
+    own = os.environ.get("PANDA_MODELS")
+    return ([Path(own)] if own else []) + [SHIPPED, Path.home() / ".panda" / "models"]
+
+
+def list_models() -> list[Path]:
+    """Model folders of this machine, by name; where two share a name, the first place wins."""
+    found: dict[str, Path] = {}
+    for place in model_places():
+        if place.is_dir():
+            for folder in sorted(place.iterdir()):
+                if (folder / CARD_FILE).is_file():
+                    found.setdefault(folder.name, folder)
+    return [found[name] for name in sorted(found)]
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """A model folder by path or by name. Raises ModelError that lists the known names."""
+    path = Path(name_or_path)
+    if (path / CARD_FILE).is_file():
+        return path
+    known = {folder.name: folder for folder in list_models()}
+    if str(name_or_path) in known:
+        return known[str(name_or_path)]
+    names = ", ".join(known) or "none; train one with: panda train FOLDER --run runs/first"
+    raise ModelError(f"No model '{name_or_path}'. Models on this machine: {names}.")

@@ -1,0 +1,196 @@
+"""Model folder <-> Model: `model.safetensors` (arrays) and `card.json` (everything else). Never pickle, never code.
+
+    detector.*              the detector's inference state
+    percept.*               perceptual evidence, where the model has it
+    calibration.*           maps (mean, std) and calibration scores
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import Tensor
+
+from panda_core.card import CARD_FILE, TENSOR_FILE, Card, read_card
+from panda_core.config import Config
+from panda_core.detectors import Detector, build_detector
+from panda_core.errors import ModelError, PandaError
+from panda_core.inspection import Boundary, Calibration, ErrorStats, MapStats
+from panda_core.percept import PerceptualEvidence
+
+HALF_LIMIT = 60000.0
+"""fp16 overflows at 65504; larger tensors stay fp32."""
+
+
+class DetectorModule(Detector, Protocol):
+    """A detector that is also an nn.Module (as all are)."""
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """nn.Module.to."""
+
+    def eval(self) -> Any:
+        """nn.Module.eval."""
+
+
+@dataclass
+class Model:
+    """A detector with all that gives its numbers a meaning."""
+
+    name: str
+    config: Config
+    detector: DetectorModule
+    percept: PerceptualEvidence | None
+    calibration: Calibration | None
+    card: Card
+
+
+def save_model(folder: Path, model: Model, *, half: bool = False) -> None:
+    """Write the folder aside, then rename: a reader sees the old model or the new one, never half of one.
+
+    ``half`` stores the networks' floating-point tensors as fp16, which halves the file; calibration stays exact.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        tensors = {f"detector.{name}": value for name, value in model.detector.inference_state().items()}
+        if model.percept is not None:
+            tensors |= {f"percept.{name}": value for name, value in model.percept.state_dict().items()}
+        if half:
+            tensors = {name: _halved(value) for name, value in tensors.items()}
+        numbers: dict[str, Any] = {}
+        if model.calibration is not None:
+            arrays, numbers = _pack_calibration(model.calibration)
+            tensors |= arrays
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary / TENSOR_FILE)
+        card = replace(model.card, calibration=numbers, sha256=_digest((temporary / TENSOR_FILE).read_bytes()))
+        (temporary / CARD_FILE).write_text(json.dumps(card.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
+        for name in (TENSOR_FILE, CARD_FILE):
+            with (temporary / name).open("rb+") as file:
+                os.fsync(file.fileno())
+        temporary.chmod(0o755)
+        _swap(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def load_model(folder: Path, *, device: torch.device | str = "cpu") -> Model:
+    """Read and verify a model folder. Raises ModelError with what to do on any damage, foreign content or other version."""
+    folder = Path(folder)
+    card = read_card(folder)
+    path = folder / TENSOR_FILE
+    if not path.is_file():
+        raise ModelError(f"{path} is missing. Copy the whole model folder again.")
+    content = path.read_bytes()
+    if _digest(content) != card.sha256:
+        raise ModelError(f"{path} is not the file its card describes (damaged, truncated or changed). Copy the whole model folder again.")
+    try:
+        tensors = load(content)
+    except (SafetensorError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path} is not a safetensors file. Copy the whole model folder again.") from error
+    try:
+        return _assemble(card, tensors, device)
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from error
+    except (PandaError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder}: the card and the tensors do not belong together ({error}). Copy the whole model folder again.") from error
+
+
+def _assemble(card: Card, tensors: Mapping[str, Tensor], device: torch.device | str) -> Model:
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    detector = build_detector(card.config, pretrained=False)
+    detector.load_inference_state({name: _restored(value) for name, value in part("detector.").items()})
+    percept = None
+    if card.config.percept.enabled:
+        percept = PerceptualEvidence(card.config.percept, pretrained=False)
+        percept.load_state_dict({name: _restored(value) for name, value in part("percept.").items()})
+        percept = percept.to(device).eval()
+    calibration = _unpack_calibration(card.calibration, part("calibration.")) if card.calibration else None
+    detector.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return Model(card.name, card.config, cast(DetectorModule, detector), percept, calibration, card)
+
+
+def _pack_calibration(calibration: Calibration) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    arrays = {
+        "calibration.normal_scores": torch.from_numpy(calibration.normal_scores.copy()),
+        "calibration.anomalous_scores": torch.from_numpy(calibration.anomalous_scores.copy()),
+    }
+    for name, stats in calibration.maps.items():
+        arrays[f"calibration.maps.{name}.mean"] = torch.from_numpy(stats.mean.copy())
+        arrays[f"calibration.maps.{name}.std"] = torch.from_numpy(stats.std.copy())
+    numbers = {
+        "errors": {name: asdict(stats) for name, stats in calibration.errors.items()},
+        "maps": {name: stats.weight for name, stats in calibration.maps.items()},
+        "boundary": asdict(calibration.boundary),
+        **{key: getattr(calibration, key) for key in ("fusion", "lo", "hi", "pixel_threshold", "smoothing", "count", "fingerprint")},
+    }
+    return arrays, numbers
+
+
+def _unpack_calibration(numbers: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> Calibration:
+    def array(name: str) -> np.ndarray:
+        values = arrays[name].numpy().copy()
+        if not np.isfinite(values).all():
+            raise ModelError(f"calibration array '{name}' holds values that are not finite. Calibrate the model again.")
+        return values
+
+    maps = {
+        name: MapStats(array(f"maps.{name}.mean").astype(np.float32), array(f"maps.{name}.std").astype(np.float32), float(weight))
+        for name, weight in numbers["maps"].items()
+    }
+    calibration = Calibration(
+        errors={name: ErrorStats(**stats) for name, stats in numbers["errors"].items()},
+        boundary=Boundary(**numbers["boundary"]),
+        maps=maps,
+        normal_scores=array("normal_scores").astype(np.float64),
+        anomalous_scores=array("anomalous_scores").astype(np.float64),
+        **{key: numbers[key] for key in ("fusion", "lo", "hi", "pixel_threshold", "smoothing", "count", "fingerprint")},
+    )
+    stats = [value for s in calibration.errors.values() for value in (s.mu, s.sigma, s.weight)]
+    if not all(map(math.isfinite, [*stats, calibration.lo, calibration.hi, calibration.pixel_threshold, calibration.boundary.value])):
+        raise ModelError("a calibrated number is not finite. Calibrate the model again.")
+    return calibration
+
+
+def _halved(value: Tensor) -> Tensor:
+    fits = value.dtype == torch.float32 and bool(value.abs().max() < HALF_LIMIT if value.numel() else True)
+    return value.half() if fits else value
+
+
+def _restored(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _swap(temporary: Path, folder: Path) -> None:
+    """Put ``temporary`` in the place of ``folder``; a folder cannot be renamed over a full one, so the old one steps aside."""
+    if not folder.exists():
+        os.replace(temporary, folder)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)) / folder.name
+    os.replace(folder, aside)
+    try:
+        os.replace(temporary, folder)
+    except BaseException:
+        os.replace(aside, folder)
+        raise
+    shutil.rmtree(aside.parent, ignore_errors=True)

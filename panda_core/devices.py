@@ -1,0 +1,52 @@
+"""Which device computes, and whether it computes bf16 in hardware."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from panda_core.config import Precision
+from panda_core.errors import PandaError
+
+Accelerator = Literal["cpu", "cuda", "mps"]
+
+
+def available() -> list[str]:
+    """Devices of this machine, best first: "cuda", "mps", "cpu"."""
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return [name for name, there in present.items() if there]
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """"auto" (the best there is), "cpu", "cuda", "cuda:1" or "mps". Raises PandaError where it is absent, naming what there is."""
+    if name == "auto":
+        return torch.device(available()[0])
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise PandaError(f"No device '{name}'. Choose auto, {', '.join(available())}.") from error
+    absent = device.type not in available()
+    if absent or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+        raise PandaError(f"This machine has no device '{name}'. Choose auto, {', '.join(available())}.")
+    return device
+
+
+def autocast_dtype(device: torch.device, precision: Precision = "auto") -> torch.dtype | None:
+    """torch.bfloat16 where autocast pays, else None (fp32).
+
+    ``auto`` takes bf16 only where the hardware multiplies it: emulated on a CPU without AMX or AVX512-BF16 a ResNet-50 step
+    was measured twelve times slower than fp32.
+    """
+    if precision == "fp32":
+        return None
+    if precision == "bf16":
+        return torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    return torch.bfloat16 if device.type == "cpu" and _cpu_multiplies_bf16() else None
+
+
+def _cpu_multiplies_bf16() -> bool:
+    probes = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return any(probe() for probe in probes if probe is not None)

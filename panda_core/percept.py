@@ -1,0 +1,115 @@
+"""Perceptual evidence (beyond the paper): how unusual are frozen features of an image, location by location?
+
+Features of three layers of f are brought to one grid, locally averaged and standardised; at each location a Gaussian is
+fitted over the normal training images, its covariance shrunk towards the mean covariance of all locations. The
+Mahalanobis distance is a map; the mean of its largest values is the error `percept`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from panda_core.config import PerceptConfig
+from panda_core.errors import CalibrationError
+from panda_core.nets.perceptual import build_features
+from panda_core.pretrained import load_imagenet, resolve_backbone
+
+GRID_STRIDE = 8
+"""Pixels of the input per grid cell."""
+MINIMUM_IMAGES = 4
+
+
+class PerceptualEvidence(nn.Module):
+    """Frozen f and the Gaussians of normal images. ``fit`` once, then ``measure``; both travel in the model file."""
+
+    channel_mean: Tensor
+    channel_std: Tensor
+    chosen: Tensor
+    mu: Tensor
+    whitening: Tensor
+
+    def __init__(self, config: PerceptConfig, *, pretrained: bool) -> None:
+        """``pretrained`` loads ImageNet weights (raises WeightsError when absent); without it ``load_state_dict`` follows."""
+        super().__init__()
+        self.config = config
+        name = resolve_backbone(config.backbone)
+        self.features = build_features(name, pyramid=True)
+        if pretrained:
+            load_imagenet(self.features, name)
+        total = sum(self.features.channels)
+        self.dimensions = min(config.dimensions, total)
+        self.side = config.size // GRID_STRIDE
+        cells, packed = self.side**2, self.dimensions * (self.dimensions + 1) // 2
+        self.register_buffer("channel_mean", torch.zeros(total))
+        self.register_buffer("channel_std", torch.ones(total))
+        # A fixed random subset of the channels keeps the covariances small; PaDiM found it to cost little.
+        generator = torch.Generator().manual_seed(0)
+        self.register_buffer("chosen", torch.randperm(total, generator=generator)[: self.dimensions].sort().values)
+        self.register_buffer("mu", torch.zeros(cells, self.dimensions))
+        self.register_buffer("whitening", torch.zeros(cells, packed))
+        self._factor: Tensor | None = None
+
+    @torch.no_grad()
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """Estimate the Gaussians from normal training images: batches of B x 3 x P x P in [-1, 1].
+
+        Raises CalibrationError with fewer than 4 images.
+        """
+        raw = [self._grid(x).cpu() for x in batches]
+        count = sum(len(part) for part in raw)
+        if count < MINIMUM_IMAGES:
+            raise CalibrationError(f"Perceptual evidence needs at least {MINIMUM_IMAGES} normal images; there are {count}.")
+        values = torch.cat(raw)
+        self.channel_mean.copy_(values.mean(dim=(0, 1)))
+        self.channel_std.copy_(values.std(dim=(0, 1)).clamp_min(1e-6))
+        y = self._standardise(values.to(self.mu.device)).transpose(0, 1).contiguous()
+        self.mu.copy_(y.mean(dim=1))
+        y -= self.mu[:, None]
+        covariance = torch.bmm(y.transpose(1, 2), y) / (count - 1)
+        pooled = covariance.mean(dim=0)
+        floor = 1e-3 * pooled.diagonal().mean() * torch.eye(self.dimensions, device=y.device)
+        shrunk = (1 - self.config.shrinkage) * covariance + self.config.shrinkage * pooled + floor
+        factor = torch.linalg.cholesky(torch.linalg.inv(shrunk))
+        rows, columns = torch.tril_indices(self.dimensions, self.dimensions, device=factor.device)
+        self.whitening.copy_(factor[:, rows, columns])
+        self._factor = None
+
+    @torch.no_grad()
+    def measure(self, x: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """x: B x 3 x P x P in [-1, 1] -> ({"percept": B}, {"percept": B x 1 x P/8 x P/8}); larger = stranger."""
+        y = self._standardise(self._grid(x).float()).transpose(0, 1) - self.mu[:, None]
+        distance = torch.bmm(y, self._unpacked()).square().sum(dim=2).clamp_min(0).sqrt().T
+        top = distance.topk(min(self.config.top, distance.shape[1]), dim=1).values.mean(dim=1)
+        return {"percept": top}, {"percept": distance.reshape(len(x), 1, self.side, self.side)}
+
+    def _grid(self, x: Tensor) -> Tensor:
+        """B x 3 x P x P -> B x cells x channels, locally averaged over 3 x 3."""
+        parts = []
+        for layer in self.features(x):
+            smooth = functional.avg_pool2d(layer.float(), 3, stride=1, padding=1, count_include_pad=False)
+            if smooth.shape[-1] > self.side:
+                smooth = functional.adaptive_avg_pool2d(smooth, self.side)
+            elif smooth.shape[-1] < self.side:
+                smooth = functional.interpolate(smooth, size=self.side, mode="bilinear", align_corners=False)
+            parts.append(smooth)
+        return torch.cat(parts, dim=1).flatten(2).transpose(1, 2)
+
+    def _standardise(self, values: Tensor) -> Tensor:
+        return ((values - self.channel_mean) / self.channel_std)[..., self.chosen]
+
+    def _unpacked(self) -> Tensor:
+        """Cells x D x D lower-triangular factors of the inverse covariances; unpacked once."""
+        if self._factor is None or self._factor.device != self.whitening.device:
+            self._factor = self.whitening.new_zeros(len(self.whitening), self.dimensions, self.dimensions)
+            rows, columns = torch.tril_indices(self.dimensions, self.dimensions, device=self.whitening.device)
+            self._factor[:, rows, columns] = self.whitening
+        return self._factor
+
+    def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):  # type: ignore[no-untyped-def]
+        """As nn.Module's; forgets the factor unpacked from the old state."""
+        self._factor = None
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
