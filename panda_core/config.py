@@ -310,7 +310,9 @@ BALANCED = replace(
         critic_accuracy_cap=0.85,
     ),
     scoring=ScoringConfig(fusion="weighted"),
-    train=TrainConfig(warmup_steps=600, adversarial_steps=120, batch=15, adversarial_batch=8, generator_lr=1e-4, critic_lr=1e-4, ema=0.99, clip=1.0),
+    train=TrainConfig(
+        warmup_steps=600, adversarial_steps=100, adversarial_batch=8, warmup_lr=1e-3, generator_lr=1e-4, critic_lr=4e-4, ema=0.99, clip=1.0
+    ),
 )
 BEST = replace(BALANCED, preset="best", percept=PerceptConfig(enabled=True))
 TINY = replace(

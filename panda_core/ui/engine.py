@@ -148,7 +148,7 @@ def read_entry(name: str, folder: Path) -> ModelEntry:
     return ModelEntry(
         name=name,
         title=card.title,
-        data=f"{card.data.description} ({card.data.train} images trained on, {card.data.validation} held out)",
+        data=f"{card.data.description}; {card.data.train:,} images, {card.data.validation:,} more held out to calibrate",
         licence=card.data.licence,
         limits=card.limits,
         measurements=tuple(Measurement(m.data, m.auroc, *m.auroc_ci, m.trivial_auroc) for m in card.metrics),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Inspection
@@ -197,12 +196,11 @@ def example_model(name: str, models: Sequence[ModelEntry], current: str | None) 
 
 def _moved(value: float | None, own: float, slider: Range) -> float | None:
     """None where the slider stands on the model's own value: sliders round, the model's number is exact."""
-    return None if value is None or abs(value - own) < slider.step / 2 else value
+    return None if value is None or abs(value - own) <= 0.501 * slider.step else value
 
 
 def _range(low: float, high: float, value: float) -> Range:
-    # About 500 steps of a round size, with the model's own value on the grid so that a reset lands on it.
-    step = float(10 ** np.floor(np.log10((high - low) / 200)))
-    places = max(0, round(-np.log10(step))) + 2
-    below, above = np.floor((value - low) / step), np.ceil((high - value) / step)
-    return Range(round(value - below * step, places), round(value + above * step, places), round(value, places), step)
+    """A slider of some 200 to 2000 steps of 10^n, on round numbers."""
+    places = 2 - math.floor(math.log10(high - low))
+    step = 10.0**-places
+    return Range(round(math.floor(low / step) * step, places), round(math.ceil(high / step) * step, places), round(value, places), step)

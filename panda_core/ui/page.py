@@ -183,8 +183,8 @@ class _Inspect:
         if view is None:
             return tuple(gr.skip() for _ in range(5))
         screen = handlers.redecide(view)
-        own = view.inspection.calibration
-        return self._stage_value(screen), screen.verdict, screen.regions, own.boundary.value, own.pixel_threshold
+        own = handlers.boundary_range(view.inspection).value, handlers.pixel_range(view.inspection).value
+        return self._stage_value(screen), screen.verdict, screen.regions, *own
 
     def report(self, image: gr.FileData, model: str) -> dict[str, Any]:
         """Inspect an uploaded image file with the named model; returns verdict, score, boundary, errors and regions."""

@@ -13,8 +13,8 @@ from panda_core.ui.engine import Measurement, ModelEntry
 
 ERROR_LABELS = {
     "recon": "Reconstruction",
-    "adv_x": "Critic on the image",
-    "adv_rec": "Critic on the reconstruction",
+    "adv_x": "Critic, image",
+    "adv_rec": "Critic, reconstruction",
     "percept": "Perceptual distance",
 }
 SOURCES = {
@@ -32,7 +32,8 @@ TRAIN_COMMAND = "panda train FOLDER --preset best --run runs/first\npython app.p
 def number(value: float, *, sign: bool = False) -> str:
     """A value in about four figures, with a true minus sign; ``sign`` also writes a plus."""
     digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 0
-    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+    rounded = round(value, digits) or 0.0  # never -0
+    return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", "−")
 
 
 def percent(share: float) -> str:

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ Build = Callable[[], Any]
 
 log = logging.getLogger(__name__)
 SPLASH = (Path(__file__).parent / "splash.html").read_bytes()
+WARM_AFTER = 5.0
+"""Seconds from the page standing ready to loading torch, if nobody opens it before (opening it loads torch, too): the two would
+fight for the processor just when the browser asks for the page's files."""
 READY_HEADER = (b"x-panda-ready", b"no")
 
 
@@ -101,7 +105,6 @@ def bind(host: str, port: int) -> socket.socket:
 
 def build_application(*, device: str, model: str | None, examples: Path) -> Any:
     """The real application; imports Gradio. Torch follows in a thread of its own once the page is up."""
-    import threading
 
     from fastapi import FastAPI
 
@@ -110,7 +113,9 @@ def build_application(*, device: str, model: str | None, examples: Path) -> Any:
 
     engine = LocalEngine(device=device, model=model)
     application = mount(FastAPI(openapi_url=None), build_page(engine, examples=find_examples(examples)))
-    threading.Thread(target=engine.warm, name="panda-warm", daemon=True).start()
+    warming = threading.Timer(WARM_AFTER, engine.warm)
+    warming.daemon = True
+    warming.start()
     return application
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from panda_core import rendering
 from panda_core.inspection import Decision, Inspection, Picture, Region
+from panda_core.rendering import map_heatmap, overlay, residual_heatmap
 
 LONGEST_SIDE = 1024
 """Pictures and maps on the page are reduced to this many pixels on their longer side."""
@@ -61,14 +61,14 @@ def open_view(inspection: Inspection) -> View:
     view = View(small, width, height, Path(tempfile.mkdtemp(prefix="panda-view-")))
     _write(view.pictures["input"], small.image)
     _write(view.pictures["reconstruction"], small.reconstruction)
-    _write(view.pictures["residual"], rendering.residual_heatmap(small))
-    _write(view.pictures["map"], rendering.map_heatmap(small))
+    _write(view.pictures["residual"], residual_heatmap(small))
+    _write(view.pictures["map"], map_heatmap(small))
     return view
 
 
 def draw_overlay(view: View, decision: Decision) -> None:
     """Write the mask over the image, replacing the picture of the threshold before. ``decision`` is of the reduced inspection."""
-    _write(view.pictures["overlay"], rendering.overlay(view.inspection, decision))
+    _write(view.pictures["overlay"], overlay(view.inspection, decision))
 
 
 def original_regions(view: View, decision: Decision) -> tuple[Region, ...]:

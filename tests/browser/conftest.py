@@ -11,8 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
+ROOT = Path(__file__).parents[2]
+DOUBLE = Path(__file__).parent / "serve_double.py"
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -39,17 +43,16 @@ def chromium() -> Iterator[Any]:
 
 
 class Served:
-    """A page in a process of its own; ``url`` answers from the first moment. ``gates`` as in serve_double.py."""
+    """A page in a process of its own, over the double unless ``script`` says otherwise; ``url`` answers from the first moment."""
 
-    def __init__(self, *gates: str) -> None:
-        here = Path(__file__).parent
-        paths = os.pathsep.join((str(here.parents[1]), str(here.parent), os.environ.get("PYTHONPATH", "")))
+    def __init__(self, *arguments: str, script: Path = DOUBLE, **variables: str) -> None:
+        paths = os.pathsep.join((str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")))
         self._process = subprocess.Popen(
-            [sys.executable, str(here / "serve_double.py"), *gates],
+            [sys.executable, str(script), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": paths},
+            env={**os.environ, "PYTHONPATH": paths, **variables},
         )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[2] + "/"
@@ -73,11 +76,11 @@ class Served:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Served]]:
-    """``serve(*gates)`` -> Served, closed after the test."""
+    """``serve(...)`` -> Served, closed after the test: it has to end well when interrupted."""
     running: list[Served] = []
 
-    def start(*gates: str) -> Served:
-        running.append(Served(*gates))
+    def start(*arguments: str, **options: Any) -> Served:
+        running.append(Served(*arguments, **options))
         return running[-1]
 
     yield start
@@ -90,3 +93,25 @@ def served() -> Iterator[Served]:
     running = Served()
     yield running
     running.close()
+
+
+@pytest.fixture(scope="module")
+def model_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one real model, "grey": untrained, calibrated on noisy grey pictures. Its numbers mean nothing, its path is whole."""
+    from panda_core.calibration import calibrate
+    from panda_core.card import Card, DataCard, versions
+    from panda_core.checkpoint import Model, save_model
+    from panda_core.config import TINY
+    from panda_core.detectors import build_detector
+
+    place = tmp_path_factory.mktemp("models")
+    paths = [place / f"{index:02}.png" for index in range(20)]
+    for index, path in enumerate(paths):
+        noise = np.random.default_rng(index).normal(40 + index, 5, (48, 48, 3))
+        cv2.imwrite(str(path), noise.astype(np.uint8))
+    data = DataCard(description="grey noise", licence="CC0", validation=len(paths))
+    card = Card(name="grey", title="Grey", created="2026-01-01T00:00:00+00:00", config=TINY, data=data, versions=versions())
+    model = Model("grey", TINY, build_detector(TINY, pretrained=False).eval(), None, None, card)
+    model.calibration = calibrate(model, paths, scoring=TINY.scoring)
+    save_model(place / "grey", model)
+    return place

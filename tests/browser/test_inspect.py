@@ -13,7 +13,9 @@ import pytest
 from engine_double import draw_spot
 
 pytestmark = pytest.mark.browser
-PATIENCE = 30_000
+PATIENCE = 60_000
+"""Milliseconds: Gradio and torch take long to import on a busy machine."""
+ROOT = Path(__file__).parents[2]
 
 
 class Visit:
@@ -149,6 +151,23 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(chromium: Any, served: Any,
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
     assert phone.page.locator("#judgement").bounding_box()["width"] <= 390
     phone.context.close()
+
+
+def test_the_app_inspects_with_a_real_model_and_the_slider_decides(
+    visit: Visit, serve: Callable[..., Any], model_place: Path, tmp_path: Path
+) -> None:
+    served = serve("--port", "0", "--device", "cpu", "--model", "grey", script=ROOT / "app.py", PANDA_MODELS=str(model_place))
+    visit.open(served.url)
+    visit.choose_file(draw_spot(tmp_path / "spot.png"))
+    visit.page.wait_for_selector(".verdict")
+    visit.press_slider("boundary", "End")
+    visit.verdict("normal")
+    visit.press_slider("boundary", "Home")
+    visit.verdict("anomalous")
+    visit.press_slider("pixel", "Home")
+    visit.page.wait_for_selector('#regions section:not([data-regions="0"])')
+    assert visit.complaints == []
+    assert visit.hosts == {"127.0.0.1"}
 
 
 def call_inspect(url: str, image: dict[str, Any]) -> str:

@@ -133,6 +133,11 @@ def test_the_rarity_follows_the_conformal_p_value(engine: FakeEngine, spot: Path
     assert "100 % of normal images" in panels.rarity(lowest)
 
 
+def test_numbers_are_short_and_never_minus_zero() -> None:
+    values = (-0.0001, 0.0, 3.14159, -42.123, 1234.5)
+    assert [panels.number(value, sign=True) for value in values] == ["0.000", "0.000", "+3.142", "−42.12", "+1234"]
+
+
 def test_names_and_cards_cannot_put_markup_on_the_page(engine: FakeEngine, spot: Path) -> None:
     hostile = "<img src=x onerror=alert(1)>"
     shown = last(engine, "leaf", spot)

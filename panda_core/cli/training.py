@@ -1,0 +1,199 @@
+"""``panda train``, ``panda calibrate`` and ``panda pretext``."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from panda_core.cli.console import ERR, device_option, model_option, progress
+from panda_core.config import PRESETS
+from panda_core.config import preset as find_preset
+
+if TYPE_CHECKING:
+    from panda_core.runs import RunDir
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@click.option("--run", "run_path", type=click.Path(path_type=Path), required=True, help="Folder of this training: checkpoints, log, model.")
+@click.option("--preset", default="best", show_default=True, help=f"One of: {', '.join(PRESETS)}.")
+@click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change one field, e.g. --set data.size=96 (repeatable).")
+@click.option("--name", help="Name of the model; the run folder's name by default.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --run.")
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="Devices to train on in parallel.")
+@device_option
+def train(
+    data: Path | None,
+    run_path: Path,
+    preset: str,
+    changes: tuple[str, ...],
+    name: str | None,
+    resume: bool,
+    devices: int,
+    device: str,
+) -> None:
+    """Train a model on DATA, a folder of normal images.
+
+    DATA is a flat folder, or MVTec layout (train/good), or normal/ beside anomalous/. Some normal images are held out to
+    calibrate with; known anomalies, if any, place the boundary. The model appears in RUN/model when it is finished.
+    Ctrl-C stops after the current step and keeps a checkpoint.
+
+    \b
+    Example:  panda train good_parts/ --run runs/parts --set data.augment=none
+              panda train --run runs/parts --resume
+    """
+    from panda_core.runs import RunDir
+
+    if resume:
+        if data or changes:
+            raise click.UsageError("--resume takes data and settings from the run; leave out DATA and --set.")
+        run = RunDir.open(run_path)
+    elif data is None:
+        raise click.UsageError("Name the folder of normal images: panda train FOLDER --run RUN. To go on with a run, add --resume.")
+    elif devices > 1 and (run_path / "config.json").exists() and _is_helper_process():
+        run = RunDir.open(run_path)  # the first process has made it
+    else:
+        run = RunDir.create(run_path, find_preset(preset).override(**dict(map(parse_change, changes))), data, name=name)
+    from panda_core.trainer import run_training
+
+    with _watch(run):
+        outcome = run_training(run, device=device, devices=devices)
+    if outcome == "done":
+        ERR.print(f"Done. {run.status().detail}\nInspect with it: panda inspect IMAGE --model {run.model_path}")
+    else:
+        ERR.print(run.status().detail)
+
+
+def _is_helper_process() -> bool:
+    """Whether this process was started by a data-parallel launcher and is not its first."""
+    import os
+
+    return int(os.environ.get("LOCAL_RANK", "0")) > 0
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """ "train.seed=3" -> ("train.seed", 3); values are JSON where they parse, words otherwise. Raises click.UsageError."""
+    field, sign, value = text.partition("=")
+    if not sign or not field:
+        raise click.UsageError(f"--set {text}: write FIELD=VALUE, e.g. --set train.seed=3.")
+    try:
+        return field, json.loads(value)
+    except ValueError:
+        return field, value
+
+
+@contextmanager
+def _watch(run: RunDir) -> Iterator[None]:
+    """A progress bar that reads the run's status, as any other viewer would."""
+    over = threading.Event()
+    with progress("Training") as update:
+
+        def follow() -> None:
+            while not over.wait(0.5):
+                status = run.status()
+                if status.total:
+                    update(status.step, status.total)
+
+        thread = threading.Thread(target=follow, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@model_option
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where the calibrated copy of the model goes.")
+@click.option("--anomalies", type=click.Path(path_type=Path), help="Folder of known anomalies, for a labelled boundary.")
+@click.option(
+    "--boundary",
+    type=click.Choice(["auto", "labelled", "synthetic", "tail"]),
+    default="auto",
+    show_default=True,
+    help="labelled: known anomalies; synthetic: made from the normal images; tail: a guaranteed false-alarm rate; auto: the first that works.",
+)
+@click.option("--false-alarm-rate", type=float, help="Rate the tail boundary guarantees, e.g. 0.01.")
+@device_option
+def calibrate(
+    folder: Path, model: str, out: Path, anomalies: Path | None, boundary: str, false_alarm_rate: float | None, device: str
+) -> None:
+    """Calibrate MODEL anew on FOLDER, normal images it was not trained on, and save a copy.
+
+    Do this when the model meets another camera, light or product: its idea of "normal" stays, its numbers are refitted.
+    """
+    from panda_core.calibration import calibrate as fit
+    from panda_core.card import find_model
+    from panda_core.checkpoint import load_model, save_model
+    from panda_core.config import Config
+    from panda_core.data.images import list_images
+    from panda_core.devices import pick_device
+    from panda_core.errors import FolderError
+
+    if (out / "card.json").exists():
+        raise FolderError(f"{out} already holds a model. Choose another --out folder.")
+    loaded = load_model(find_model(model), device=pick_device(device))
+    normal, known = list_images(folder), list_images(anomalies) if anomalies else []
+    if not normal:
+        raise FolderError(f"{folder} holds no images. Give a folder of normal images that the model was not trained on.")
+    changed: dict[str, Any] = {"scoring.boundary": boundary}
+    if false_alarm_rate is not None:
+        changed["scoring.false_alarm_rate"] = false_alarm_rate
+    config: Config = loaded.config.override(**changed)
+    with progress("Calibrating") as update:
+        loaded.calibration = fit(loaded, normal, anomalous_paths=known, scoring=config.scoring, on_progress=update)
+    loaded.name = out.name
+    loaded.card = replace(loaded.card, name=out.name, config=config)
+    save_model(out, loaded)
+    ERR.print(f"Saved to {out}. {loaded.calibration.boundary.reason}")
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="File for the weights (.safetensors).")
+@click.option("--steps", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--task", type=click.Choice(["rotation", "jigsaw"]), default="rotation", show_default=True)
+@click.option("--size", type=int, default=128, show_default=True, help="Side of the images in pixels.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@device_option
+def pretext(data: Path, out: Path, steps: int, task: str, size: int, seed: int, device: str) -> None:
+    """Pre-train VGG19, self-supervised, on the normal images of DATA: the paper's problem-specific perceptual network.
+
+    ``panda train --set loss.reconstruction=perceptual-specific`` does this as a stage of its own; use this command to make the
+    weights once and look at them. Take jigsaw for things without an upright (leaves), rotation for the rest.
+    """
+    from panda_core.config import DataConfig
+    from panda_core.data.folders import scan
+    from panda_core.devices import pick_device
+    from panda_core.pretext import pretrain_vgg19, save
+
+    splits = scan(data, data=DataConfig(size=size), seed=seed)
+    last = 0.0
+    with progress("Pre-training") as update:
+
+        def on_step(step: int, loss: float, accuracy: float) -> None:
+            nonlocal last
+            last = accuracy
+            update(step, steps)
+
+        state = pretrain_vgg19(
+            splits.train,
+            size=size,
+            steps=steps,
+            task="rotation" if task == "rotation" else "jigsaw",
+            seed=seed,
+            device=pick_device(device),
+            on_step=on_step,
+        )
+    if state is not None:
+        save(out, state)
+        ERR.print(f"Saved to {out}. Accuracy of the last batch: {last:.0%}.")

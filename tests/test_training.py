@@ -1,0 +1,173 @@
+"""The loop: resume equals never having stopped, stopping keeps a checkpoint, nonsense is refused, ranks agree."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from panda_core.config import Config, preset
+from panda_core.data.batches import Batches
+from panda_core.data.images import list_images
+from panda_core.detectors import build_detector
+from panda_core.errors import TrainingError
+from panda_core.runs import RunDir
+from panda_core.trainer import load_state, run_training, save_state
+from panda_core.training import Trainer, TrainState, step_seed
+
+
+def make_trainer(config: Config, state: TrainState | None = None) -> Trainer:
+    torch.manual_seed(7)
+    return Trainer(build_detector(config, pretrained=True), config=config.train, fabric=Fabric(accelerator="cpu", devices=1), state=state)
+
+
+def make_batches(folder: Path, config: Config) -> Batches:
+    return Batches(
+        list_images(folder / "train" / "good"), size=config.data.size, augment="flip", batch=config.train.batch, seed=config.train.seed
+    )
+
+
+def stop_after(steps: int) -> Any:
+    calls = iter(range(1000))
+    return lambda: next(calls) >= steps
+
+
+@pytest.mark.parametrize("pause", [3, 8], ids=["in-warm-up", "in-the-game"])
+@pytest.mark.parametrize("detector", ["panda", "vae"])
+def test_resume_equals_an_uninterrupted_training_bit_for_bit(toy_folder: Path, tmp_path: Path, detector: str, pause: int) -> None:
+    config = replace(preset("tiny"), detector=detector)
+    with make_batches(toy_folder, config) as batches:
+        whole = make_trainer(config).fit(batches)
+    with make_batches(toy_folder, config) as batches:
+        half = make_trainer(config).fit(batches, should_stop=stop_after(pause))
+    assert half.step == pause
+    save_state(tmp_path / "state.safetensors", half)
+    with make_batches(toy_folder, config) as batches:
+        again = make_trainer(config, load_state(tmp_path / "state.safetensors")).fit(batches)
+    assert again.step == whole.step
+    assert again.tensors.keys() == whole.tensors.keys()
+    assert all(torch.equal(again.tensors[name], value) for name, value in whole.tensors.items())
+
+
+def test_another_seed_gives_another_model(toy_folder: Path) -> None:
+    states = []
+    for seed in (0, 1):
+        config = preset("tiny").override(**{"train.seed": seed, "train.adversarial_steps": 0})
+        with make_batches(toy_folder, config) as batches:
+            states.append(make_trainer(config).fit(batches))
+    assert any(not torch.equal(value, states[1].tensors[name]) for name, value in states[0].tensors.items())
+
+
+def test_step_seeds_do_not_repeat() -> None:
+    seeds = {step_seed(seed, step, rank, phase) for seed in range(5) for step in range(50) for rank in range(2) for phase in ("a", "b")}
+    assert len(seeds) == 5 * 50 * 2 * 2
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_phase_and_term(toy_folder: Path) -> None:
+    config = preset("tiny")
+    trainer = make_trainer(config)
+    with torch.no_grad():
+        next(trainer.module.generator.parameters()).fill_(float("nan"))  # type: ignore[union-attr, operator]
+    with make_batches(toy_folder, config) as batches, pytest.raises(TrainingError, match=r"step 0, phase warmup: rec=nan"):
+        trainer.fit(batches)
+
+
+def test_a_saturated_critic_is_reported() -> None:
+    trainer = make_trainer(preset("tiny"))
+    said: list[str] = []
+    for step in range(1, 61):
+        trainer.step = step
+        said += trainer._watch({"critic.L_C": 0.01})
+    assert said and "saturated" in said[0]
+    trainer.recent = []
+    for step in range(1, 61):
+        trainer.step = step
+        assert not trainer._watch({"critic.L_C": 0.9})
+
+
+def test_the_critic_waits_while_it_is_too_good(toy_folder: Path) -> None:
+    config = preset("tiny").override(**{"loss.critic_accuracy_cap": 0.5})
+    trainer = make_trainer(config)
+    x = torch.rand(4, 3, 32, 32)
+    critic = trainer.module.critic
+    critic.judge_patch.bias.data.fill_(0.0)  # type: ignore[union-attr, operator]
+    terms = trainer.detector.loss("critic", x, 6)
+    assert all(name.startswith("_") for name in terms) == bool(terms["_accuracy"] > 0.5)
+
+
+def test_a_checkpoint_that_is_damaged_is_not_resumed(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    save_state(path, TrainState(3, {"detector.a": torch.ones(2)}))
+    loaded = load_state(path)
+    assert loaded is not None and loaded.step == 3
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(TrainingError, match="damaged"):
+        load_state(path)
+    assert load_state(tmp_path / "none.safetensors") is None
+
+
+def test_calibration_images_are_never_trained_on(tiny_run: RunDir) -> None:
+    data = next(event for event in tiny_run.events() if event["event"] == "data")
+    assert data["train"] + data["validation"] == 24 and data["validation"] >= 4
+
+
+def test_a_run_leaves_steps_validation_and_a_preview(tiny_run: RunDir) -> None:
+    kinds = [event["event"] for event in tiny_run.events()]
+    assert kinds.count("step") == 10 and "validation" in kinds and kinds[-1] == "done"
+    assert tiny_run.preview_path.exists() and tiny_run.status().state == "done"
+
+
+def test_a_failed_training_says_why_and_leaves_no_model(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    run = RunDir.create(tmp_path / "run", preset("tiny"), tmp_path / "empty")
+    with pytest.raises(Exception, match="empty"):
+        run_training(run, device="cpu")
+    assert run.status().state == "failed" and not run.model_path.exists()
+
+
+def panda(*arguments: str, **kwargs: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "panda_core", *arguments], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs
+    )
+
+
+def test_sigterm_keeps_a_checkpoint_and_resume_finishes(toy_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    steps = ("--set", "train.warmup_steps=150", "--set", "train.adversarial_steps=0")
+    process = panda("train", str(toy_folder), "--run", str(path), "--preset", "tiny", "--device", "cpu", *steps)
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        if (path / "events.jsonl").exists() and '"event": "step"' in (path / "events.jsonl").read_text():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    run = RunDir.open(path)
+    assert run.status().state == "stopped" and 0 < run.status().step < 150
+    process = panda("train", "--run", str(path), "--resume", "--device", "cpu")
+    _, said = process.communicate(timeout=180)
+    assert process.returncode == 0, said
+    assert RunDir.open(path).status().state == "done" and (path / "model" / "card.json").exists()
+
+
+def test_two_processes_train_one_model(toy_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+    arguments = ("train", str(toy_folder), "--run", str(path), "--preset", "tiny", "--device", "cpu", "--devices", "2")
+    process = panda(*arguments, env=environment)
+    _, said = process.communicate(timeout=180)
+    assert process.returncode == 0, said
+    run = RunDir.open(path)
+    steps = [event for event in run.events() if event["event"] == "step"]
+    assert [event["step"] for event in steps] == list(range(1, 11)), "each step once: only rank 0 writes"
+    assert run.status().state == "done"
