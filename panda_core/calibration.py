@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -30,6 +31,30 @@ WEIGHT_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Tried shares of the second map in the shown one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the networks said of the calibration images; all fits are made from it."""
+
+    normal: tuple[Evidence, ...]
+    anomalous: tuple[Evidence, ...]
+    masks: tuple[NDArray[np.bool_], ...]
+    """Of the synthetic anomalies, H x W each; empty for other sources."""
+    source: Source | None
+    fingerprint: str
+
+    def without(self, name: str) -> Gathered:
+        """The same images as seen by a model that lacks the error and the map of this name."""
+        normal, anomalous = (tuple(_drop(evidence, name) for evidence in side) for side in (self.normal, self.anomalous))
+        return replace(self, normal=normal, anomalous=anomalous)
+
+    def fit(self, scoring: ScoringConfig) -> Calibration:
+        """Every calibrated number; fusion weights and map weights are chosen on these images only. Raises CalibrationError."""
+        weights = _map_weights(self.normal, self.anomalous, self.masks, scoring) if self.masks else None
+        return fit_calibration(
+            self.normal, self.anomalous, source=self.source, scoring=scoring, fingerprint=self.fingerprint, map_weights=weights
+        )
+
+
 def calibrate(
     model: Model,
     normal_paths: Sequence[Path],
@@ -42,9 +67,22 @@ def calibrate(
     """Every calibrated number of ``model`` from held-out normal images (III-C).
 
     ``scoring.boundary`` forces a source; ``auto`` takes labelled anomalies (3 or more) -> synthetic ones made from the same
-    held-out images -> the tail of the normals. Fusion weights and map weights are chosen on these images only.
-    Raises CalibrationError on too few or unlike images.
+    held-out images -> the tail of the normals. Raises CalibrationError on too few or unlike images.
     """
+    gathered = gather(model, normal_paths, anomalous_paths=anomalous_paths, scoring=scoring, seed=seed, on_progress=on_progress)
+    return gathered.fit(scoring)
+
+
+def gather(
+    model: Model,
+    normal_paths: Sequence[Path],
+    *,
+    anomalous_paths: Sequence[Path] = (),
+    scoring: ScoringConfig,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Gathered:
+    """The dear half of `calibrate`: read the images, make synthetic anomalies where needed, run the networks."""
     normals = _read_all(normal_paths)
     labelled = _read_all(anomalous_paths)
     source = _source(scoring, len(labelled))
@@ -56,22 +94,25 @@ def calibrate(
         made = [make_anomaly(image, seed=seed * 1_000_003 + n) for n, image in enumerate(normals * SYNTHETIC_PER_IMAGE)]
         anomalous, masks = [image for image, _ in made], [mask for _, mask in made]
     total = len(normals) + len(anomalous)
-    normal_evidence = _examine(model, normals, 0, total, on_progress)
-    anomalous_evidence = _examine(model, anomalous, len(normals), total, on_progress)
-    weights = _map_weights(normal_evidence, anomalous_evidence, masks, scoring) if masks else None
-    return fit_calibration(
-        normal_evidence,
-        anomalous_evidence,
+    return Gathered(
+        normal=tuple(_examine(model, normals, 0, total, on_progress)),
+        anomalous=tuple(_examine(model, anomalous, len(normals), total, on_progress)),
+        masks=tuple(masks),
         source=source,
-        scoring=scoring,
         fingerprint=_fingerprint(normal_paths),
-        map_weights=weights,
     )
+
+
+def _drop(evidence: Evidence, name: str) -> Evidence:
+    errors, maps = ({k: v for k, v in part.items() if k != name} for part in (evidence.errors, evidence.maps))
+    return replace(evidence, errors=errors, maps=maps)
 
 
 def _source(scoring: ScoringConfig, labelled: int) -> Source | None:
     if scoring.boundary == "labelled" and labelled < MINIMUM_LABELLED:
-        raise CalibrationError(f"A labelled boundary needs at least {MINIMUM_LABELLED} known anomalies; there are {labelled}. Add some, or choose synthetic.")
+        raise CalibrationError(
+            f"A labelled boundary needs at least {MINIMUM_LABELLED} known anomalies; there are {labelled}. Add some, or choose synthetic."
+        )
     if scoring.boundary == "tail":
         return None
     if scoring.boundary == "synthetic" or labelled < MINIMUM_LABELLED:

@@ -85,7 +85,9 @@ class Card:
         """Strict inverse of ``to_dict``. Raises ModelError on another format version or a missing, unknown or misshapen field."""
         written = values.get("format")
         if written != FORMAT:
-            raise ModelError(f"The card has format {written!r}; this version reads {FORMAT}. Update PANDA Inspector or export the model again.")
+            raise ModelError(
+                f"The card has format {written!r}; this version reads {FORMAT}. Update PANDA Inspector or export the model again."
+            )
         try:
             parts = {
                 "config": Config.from_dict(values["config"]),

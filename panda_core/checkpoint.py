@@ -1,8 +1,8 @@
 """Model folder <-> Model: `model.safetensors` (arrays) and `card.json` (everything else). Never pickle, never code.
 
-    detector.*              the detector's inference state
-    percept.*               perceptual evidence, where the model has it
-    calibration.*           maps (mean, std) and calibration scores
+detector.*              the detector's inference state
+percept.*               perceptual evidence, where the model has it
+calibration.*           maps (mean, std) and calibration scores
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def load_model(folder: Path, *, device: torch.device | str = "cpu") -> Model:
     except ModelError as error:
         raise ModelError(f"{folder}: {error}") from error
     except (PandaError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder}: the card and the tensors do not belong together ({error}). Copy the whole model folder again.") from error
+        raise ModelError(
+            f"{folder}: the card and the tensors do not belong together ({error}). Copy the whole model folder again."
+        ) from error
 
 
 def _assemble(card: Card, tensors: Mapping[str, Tensor], device: torch.device | str) -> Model:

@@ -6,13 +6,11 @@ What the paper (arXiv 2104.13702) leaves open is marked *(open)*: the value here
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import types
-import typing
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from panda_core.errors import ConfigError
+from panda_core.strict import build, dotted_names, nearest
 
 Reconstruction = Literal["pixel", "perceptual-general", "perceptual-specific"]
 Combine = Literal["add", "multiply", "concat"]
@@ -26,6 +24,10 @@ Precision = Literal["auto", "fp32", "bf16"]
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
+
+
+def _check(name: str, value: object, fits: bool, must: str) -> None:
+    _require(fits, f"{name} is {value}; it must {must}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +44,9 @@ class DataConfig:
     """Fewer usable normal images than this is an error."""
 
     def __post_init__(self) -> None:
-        _require(self.size >= 32 and self.size % 32 == 0, f"data.size is {self.size}; it must be a multiple of 32, at least 32.")
-        _require(0.0 < self.validation_fraction < 0.9, f"data.validation_fraction is {self.validation_fraction}; it must lie between 0 and 0.9.")
-        _require(self.minimum >= 4, f"data.minimum is {self.minimum}; at least 4 images are needed to train and hold some out.")
+        _check("data.size", self.size, self.size >= 32 and self.size % 32 == 0, "be a multiple of 32, at least 32")
+        _check("data.validation_fraction", self.validation_fraction, 0.0 < self.validation_fraction < 0.9, "lie between 0 and 0.9")
+        _check("data.minimum", self.minimum, self.minimum >= 4, "be at least 4: some images train, some calibrate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +71,9 @@ class GeneratorConfig:
     """E_low^1, training only (Table III switch)."""
 
     def __post_init__(self) -> None:
-        _require(self.high_level or not self.reencode_high, "generator.reencode_high needs generator.high_level; switch both off together.")
-        _require(min(self.width, self.low_channels, self.high_channels) >= 1, "generator.width, low_channels and high_channels must be at least 1.")
+        _require(self.high_level or not self.reencode_high, "generator.reencode_high needs generator.high_level; switch both off.")
+        smallest = min(self.width, self.low_channels, self.high_channels)
+        _check("the smallest of generator.width, low_channels, high_channels", smallest, smallest >= 1, "be at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +96,7 @@ class CriticConfig:
     """Channels after the first convolution (ResNet-50 and DCGAN: 64)."""
 
     def __post_init__(self) -> None:
-        _require(self.stages in (3, 4), f"critic.stages is {self.stages}; it must be 3 or 4.")
+        _check("critic.stages", self.stages, self.stages in (3, 4), "be 3 or 4")
         _require(self.attention_maps >= 1 and self.filters >= 1, "critic.attention_maps and critic.filters must be at least 1.")
 
 
@@ -122,10 +125,12 @@ class LossConfig:
     """The critic skips its step while its accuracy on the batch is above this; 1 never skips."""
 
     def __post_init__(self) -> None:
-        for name in ("reconstruction_weight", "pixel_weight", "adversarial_weight", "latent_weight", "kl_weight", "attention_weight", "feature_matching"):
-            _require(getattr(self, name) >= 0, f"loss.{name} is {getattr(self, name)}; a weight cannot be negative.")
-        _require(0.0 <= self.label_smoothing < 0.5, f"loss.label_smoothing is {self.label_smoothing}; it must lie in [0, 0.5).")
-        _require(0.5 <= self.critic_accuracy_cap <= 1.0, f"loss.critic_accuracy_cap is {self.critic_accuracy_cap}; it must lie in [0.5, 1].")
+        for field_ in dataclasses.fields(self):
+            if field_.name.endswith("weight") or field_.name == "feature_matching":
+                value = getattr(self, field_.name)
+                _check(f"loss.{field_.name}", value, value >= 0, "not be negative")
+        _check("loss.label_smoothing", self.label_smoothing, 0.0 <= self.label_smoothing < 0.5, "lie in [0, 0.5)")
+        _check("loss.critic_accuracy_cap", self.critic_accuracy_cap, 0.5 <= self.critic_accuracy_cap <= 1.0, "lie in [0.5, 1]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +149,8 @@ class PerceptConfig:
     """The error is the mean of this many largest distances."""
 
     def __post_init__(self) -> None:
-        _require(self.size >= 32 and self.size % 32 == 0, f"percept.size is {self.size}; it must be a multiple of 32, at least 32.")
-        _require(0.0 < self.shrinkage <= 1.0, f"percept.shrinkage is {self.shrinkage}; it must lie in (0, 1].")
+        _check("percept.size", self.size, self.size >= 32 and self.size % 32 == 0, "be a multiple of 32, at least 32")
+        _check("percept.shrinkage", self.shrinkage, 0.0 < self.shrinkage <= 1.0, "lie in (0, 1]")
         _require(self.dimensions >= 2 and self.top >= 1, "percept.dimensions must be at least 2 and percept.top at least 1.")
 
 
@@ -165,9 +170,9 @@ class ScoringConfig:
     """Share of normal calibration pixels above the default pixel threshold."""
 
     def __post_init__(self) -> None:
-        _require(0.0 < self.false_alarm_rate < 0.5, f"scoring.false_alarm_rate is {self.false_alarm_rate}; it must lie between 0 and 0.5.")
-        _require(0.0 < self.pixel_false_alarm_rate < 0.5, f"scoring.pixel_false_alarm_rate is {self.pixel_false_alarm_rate}; it must lie between 0 and 0.5.")
-        _require(self.smoothing >= 0, f"scoring.smoothing is {self.smoothing}; it cannot be negative.")
+        for name in ("false_alarm_rate", "pixel_false_alarm_rate"):
+            _check(f"scoring.{name}", getattr(self, name), 0.0 < getattr(self, name) < 0.5, "lie between 0 and 0.5")
+        _check("scoring.smoothing", self.smoothing, self.smoothing >= 0, "not be negative")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,13 +204,15 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(self.warmup_steps >= 0 and self.adversarial_steps >= 0, "train.warmup_steps and train.adversarial_steps cannot be negative.")
-        _require(self.warmup_steps + self.adversarial_steps >= 1, "train.warmup_steps + train.adversarial_steps must be at least 1.")
-        _require(self.batch >= 2, f"train.batch is {self.batch}; at least 2 images are needed in a batch.")
-        _require(self.adversarial_batch >= 2, f"train.adversarial_batch is {self.adversarial_batch}; at least 2 images are needed.")
-        _require(0.0 <= self.ema < 1.0, f"train.ema is {self.ema}; it must lie in [0, 1).")
+        for name in ("warmup_steps", "adversarial_steps"):
+            _check(f"train.{name}", getattr(self, name), getattr(self, name) >= 0, "not be negative")
+        steps = self.warmup_steps + self.adversarial_steps
+        _check("train.warmup_steps + train.adversarial_steps", steps, steps >= 1, "be at least 1")
+        for name in ("batch", "adversarial_batch"):
+            _check(f"train.{name}", getattr(self, name), getattr(self, name) >= 2, "be at least 2")
+        _check("train.ema", self.ema, 0.0 <= self.ema < 1.0, "lie in [0, 1)")
         for name in ("generator_lr", "critic_lr", "warmup_lr"):
-            _require(getattr(self, name) > 0, f"train.{name} is {getattr(self, name)}; a learning rate must be positive.")
+            _check(f"train.{name}", getattr(self, name), getattr(self, name) > 0, "be positive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +239,7 @@ class Config:
 
         Raises ConfigError on an unknown field (with the nearest name), a wrong type or a value out of range.
         """
-        return _build(cls, values, "config")
+        return build(cls, values, "config")
 
     def override(self, **changes: Any) -> Config:
         """A copy with dotted fields replaced, e.g. ``override(**{"train.seed": 3})``. Raises ConfigError."""
@@ -243,59 +250,16 @@ class Config:
             for name in path:
                 part = part.get(name, {}) if isinstance(part.get(name), dict) else {}
             if last not in part:
-                raise ConfigError(f"No field '{dotted}'.{_nearest(dotted, _dotted_names(self.to_dict()))}")
+                raise ConfigError(f"No field '{dotted}'.{nearest(dotted, dotted_names(self.to_dict()))}")
             part[last] = value
         return Config.from_dict(nested)
 
 
-T = TypeVar("T")
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
-
-
-def _dotted_names(values: dict[str, Any], prefix: str = "") -> list[str]:
-    names: list[str] = []
-    for key, value in values.items():
-        names += _dotted_names(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
-    return names
-
-
-def _build(kind: type[T], values: Any, where: str) -> T:
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where}: expected an object, got {type(values).__name__}.")
-    hints = get_type_hints(kind)
-    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    arguments: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in known:
-            raise ConfigError(f"{where}: no field '{key}'.{_nearest(str(key), known)}")
-        arguments[key] = _convert(hints[key], value, f"{where}.{key}")
-    return kind(**arguments)
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), value, where)
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise ConfigError(f"{where} is {value!r}; it must be one of {', '.join(map(str, get_args(hint)))}.")
-        return value
-    if get_origin(hint) in (typing.Union, types.UnionType):
-        return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ConfigError(f"{where} is {value!r}; expected {hint.__name__}.")
-    return value
-
-
-PAPER = Config(preset="paper")
+PAPER = Config(preset="paper", generator=GeneratorConfig(norm="batch"), scoring=ScoringConfig(fusion="sum"))
 BALANCED = replace(
     PAPER,
     preset="balanced",
+    generator=GeneratorConfig(norm="group"),
     critic=CriticConfig(stages=3, norm="group", width=32),
     loss=LossConfig(
         reconstruction="perceptual-general",
@@ -331,5 +295,5 @@ PRESETS: dict[str, Config] = {"paper": PAPER, "balanced": BALANCED, "best": BEST
 def preset(name: str) -> Config:
     """The named preset. Raises ConfigError that lists the known ones."""
     if name not in PRESETS:
-        raise ConfigError(f"No preset '{name}'.{_nearest(name, list(PRESETS))} Presets: {', '.join(PRESETS)}.")
+        raise ConfigError(f"No preset '{name}'.{nearest(name, list(PRESETS))} Presets: {', '.join(PRESETS)}.")
     return PRESETS[name]

@@ -19,7 +19,7 @@ def available() -> list[str]:
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """"auto" (the best there is), "cpu", "cuda", "cuda:1" or "mps". Raises PandaError where it is absent, naming what there is."""
+    """ "auto" (the best there is), "cpu", "cuda", "cuda:1" or "mps". Raises PandaError where it is absent, naming what there is."""
     if name == "auto":
         return torch.device(available()[0])
     try:

@@ -17,7 +17,7 @@ from panda_core.errors import FolderError, ImageError
 from panda_core.inspection import Inspection, Picture
 from panda_core.inspector import Inspector
 from panda_core.scoring.maps import resize_map
-from panda_core.scoring.metrics import aupro, auprc, auroc, auroc_ci, pixel_auroc
+from panda_core.scoring.metrics import auprc, aupro, auroc, auroc_ci, pixel_auroc
 
 NORMAL = "good"
 MAP_SIDE = 128
@@ -96,7 +96,9 @@ def _report(
 ) -> Report:
     labels = np.array([sample.label != NORMAL for sample, _ in seen], dtype=bool)
     if not labels.any() or labels.all():
-        raise FolderError(f"{folder}: {int(labels.sum())} anomalous and {int((~labels).sum())} normal images can be read; both kinds are needed.")
+        raise FolderError(
+            f"{folder}: {int(labels.sum())} anomalous and {int((~labels).sum())} normal images can be read; both kinds are needed."
+        )
     scores = np.array([inspection.score for _, inspection in seen])
     names = np.array([sample.label for sample, _ in seen])
     defects = sorted({str(name) for name in names[labels]})

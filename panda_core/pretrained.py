@@ -43,7 +43,7 @@ def torchvision_state(name: str) -> dict[str, Tensor]:
         raise WeightsError(
             f"ImageNet weights of {name} are not on this machine. Put {TORCHVISION_FILES[name]} into {WEIGHTS_FOLDER}, or on a machine "
             f'with a network run: python -c "import torchvision; torchvision.models.{name}(weights={name.upper() if name != "resnet50" else "resnet50"!r}'
-            f' and \'IMAGENET1K_V1\')". Offline, choose backbone = efficientnet-lite0, whose weights come with a package.'
+            f" and 'IMAGENET1K_V1')\". Offline, choose backbone = efficientnet-lite0, whose weights come with a package."
         )
     return read_tensors(path)
 
@@ -102,4 +102,3 @@ def _map_efficientnet(features: FrozenFeatures) -> dict[str, Tensor]:
         raise WeightsError(f"The EfficientNet-Lite0 file holds {len(values)} tensors; {len(names)} are expected. Reinstall the package.")
     by_name = dict(zip(names, values, strict=True))
     return {k: by_name[source] for k in features.state_dict() if (source := k.removeprefix("body.")) in by_name}
-

@@ -72,7 +72,7 @@ class RunDir:
         self.log_path = path / "log.txt"
         self.preview_path = path / "preview.png"
         self.events_path = path / "events.jsonl"
-        self._lock = FileLock(path / "alive.lock", timeout=LOCK_TIMEOUT)
+        self._lock = FileLock(path / "alive.lock")
         self._tail_checked = False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -82,10 +82,11 @@ class RunDir:
     def create(cls, path: str | Path, config: Config, data: str | Path, *, name: str | None = None) -> RunDir:
         """Make the directory and write its config.json. ``name`` defaults to the folder's name.
 
-        Raises TrainingError when the folder already holds a run.
+        Raises TrainingError when the folder already holds a run, unless that one failed before it had read its data: a person
+        who named the wrong data folder corrects the command and runs it again.
         """
         path = Path(path).resolve()
-        if (path / "config.json").exists():
+        if (path / "config.json").exists() and not cls.open(path)._failed_at_once():
             raise TrainingError(f"{path} already holds a run. Choose another folder, or go on with it: panda train --run {path} --resume")
         path.mkdir(parents=True, exist_ok=True)
         run = cls(path, config=config, data=Path(data).resolve(), name=name or path.name)
@@ -181,7 +182,7 @@ class RunDir:
         Raises TrainingError when another process trains here.
         """
         try:
-            self._lock.acquire()
+            self._lock.acquire(timeout=LOCK_TIMEOUT)
         except Timeout as error:
             raise TrainingError(f"Another process trains in {self.path}. Wait for it, or stop it: touch {self.path / 'cancel'}") from error
         try:
@@ -202,6 +203,9 @@ class RunDir:
     def clear_cancel(self) -> None:
         """Take the request back, as a resume does."""
         (self.path / "cancel").unlink(missing_ok=True)
+
+    def _failed_at_once(self) -> bool:
+        return self._last_status().state == "failed" and not self.events_path.exists() and not self.alive()
 
     def _last_status(self) -> RunStatus:
         path = self.path / "status.json"

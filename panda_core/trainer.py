@@ -18,8 +18,6 @@ from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from panda_core.calibration import calibrate
@@ -36,6 +34,7 @@ from panda_core.percept import PerceptualEvidence
 from panda_core.pretext import pretrain_vgg19
 from panda_core.pretext import save as save_pretext
 from panda_core.pretrained import read_tensors, resolve_backbone
+from panda_core.resume import load_state, save_state
 from panda_core.runs import RunDir
 from panda_core.training import Progress, Trainer, TrainState
 
@@ -216,27 +215,6 @@ class _Stages:
                 images = []
         if images:
             yield self.fabric.to_device(torch.stack(images))
-
-
-def save_state(path: Path, state: TrainState) -> None:
-    """Write a checkpoint as safetensors: temporary file, fsync, rename."""
-    temporary = path.with_suffix(".partial")
-    save_file({name: value.contiguous() for name, value in state.tensors.items()}, temporary, metadata={"step": str(state.step)})
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def load_state(path: Path) -> TrainState | None:
-    """The checkpoint, None where there is none. Raises TrainingError when it is damaged."""
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
-            step = int((file.metadata() or {})["step"])
-        return TrainState(step, load_file(path))
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise TrainingError(f"{path} is damaged and cannot be resumed. Delete it to train from the start.") from error
 
 
 def _concrete(config: Config) -> Config:

@@ -20,8 +20,9 @@ from panda_core.data.batches import Batches
 from panda_core.data.images import list_images
 from panda_core.detectors import build_detector
 from panda_core.errors import TrainingError
+from panda_core.resume import load_state, save_state
 from panda_core.runs import RunDir
-from panda_core.trainer import load_state, run_training, save_state
+from panda_core.trainer import run_training
 from panda_core.training import Trainer, TrainState, step_seed
 
 

@@ -11,11 +11,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-ERR = Console(stderr=True)
-OUT = Console()
+# Without markup: a path may contain [brackets], which rich would take for styles.
+ERR = Console(stderr=True, markup=False, highlight=False)
+OUT = Console(markup=False, highlight=False)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
-device_option = click.option("--device", default="auto", show_default=True, help="auto (a GPU where there is one), cpu, cuda, cuda:1 or mps.")
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto (a GPU where there is one), cpu, cuda, cuda:1 or mps."
+)
 model_option = click.option("--model", required=True, help="Name of a shipped or own model (see `panda models`), or a model folder.")
 
 

@@ -56,7 +56,9 @@ def models(as_json: bool) -> None:
         try:
             card = read_card(folder)
             measured = [{"data": m.data, "auroc": m.auroc, "auroc_ci": list(m.auroc_ci)} for m in card.metrics]
-            rows.append({"name": folder.name, "title": card.title, "folder": str(folder), "licence": card.data.licence, "metrics": measured})
+            rows.append(
+                {"name": folder.name, "title": card.title, "folder": str(folder), "licence": card.data.licence, "metrics": measured}
+            )
         except ModelError as error:
             rows.append({"name": folder.name, "folder": str(folder), "error": str(error)})
     if as_json:

@@ -55,6 +55,8 @@ def train(
         if data or changes:
             raise click.UsageError("--resume takes data and settings from the run; leave out DATA and --set.")
         run = RunDir.open(run_path)
+        if not run.alive():
+            run.clear_cancel()  # left behind by a stop that became a kill
     elif data is None:
         raise click.UsageError("Name the folder of normal images: panda train FOLDER --run RUN. To go on with a run, add --resume.")
     elif devices > 1 and (run_path / "config.json").exists() and _is_helper_process():

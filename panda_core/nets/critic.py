@@ -1,9 +1,9 @@
 """The fine-grained critic of PANDA-GAN (paper III-B), after WS-DAN [33] and the discriminative filter bank [34].
 
-    x -> ResNet-50 -> F (B x C x h x w)
-    F -> attention maps A (M) -> bilinear attention pooling -> P    (parts)
-    F -> filter bank (1x1) -> global max pooling                    (the most discriminative patch)
-    (P, patch responses) -> logit; C(x) = sigmoid(logit) is the probability that x is a real, normal sample
+x -> ResNet-50 -> F (B x C x h x w)
+F -> attention maps A (M) -> bilinear attention pooling -> P    (parts)
+F -> filter bank (1x1) -> global max pooling                    (the most discriminative patch)
+(P, patch responses) -> logit; C(x) = sigmoid(logit) is the probability that x is a real, normal sample
 """
 
 from __future__ import annotations

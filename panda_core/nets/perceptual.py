@@ -111,7 +111,9 @@ def perceptual_distance(first: list[Tensor], second: list[Tensor], *, size: tupl
     for a, b in zip(first, second, strict=True):
         a, b = functional.normalize(a.float(), dim=1), functional.normalize(b.float(), dim=1)
         distance = (a - b).square().sum(dim=1, keepdim=True)
-        distance = distance if distance.shape[-2:] == size else functional.interpolate(distance, size=size, mode="bilinear", align_corners=False)
+        distance = (
+            distance if distance.shape[-2:] == size else functional.interpolate(distance, size=size, mode="bilinear", align_corners=False)
+        )
         total = distance if total is None else total + distance
     if total is None:
         raise ConfigError("The perceptual network gave no features to compare.")

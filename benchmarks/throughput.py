@@ -1,0 +1,79 @@
+"""Training throughput and peak memory of `balanced`: this machine's fast path against fp32 in contiguous layout, in one run.
+
+    python benchmarks/throughput.py --size 128
+
+The two ways alternate, so that a machine that slows down meanwhile slows both. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from panda_core.config import Config, preset
+from panda_core.data.batches import Batches
+from panda_core.data.images import list_images
+from panda_core.detectors import build_detector
+from panda_core.devices import autocast_dtype
+from panda_core.procedural.dataset import write_dataset
+from panda_core.training import Progress, Trainer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=4, help="timed steps of each phase and way")
+    arguments = parser.parse_args()
+    half = autocast_dtype(torch.device("cpu")) is not None
+    ways = {"fast": ("bf16-mixed" if half else "32-true", True), "plain": ("32-true", False)}
+    with tempfile.TemporaryDirectory() as folder:
+        write_dataset(Path(folder) / "leaves", kind="leaf", count=32, seed=0, size=arguments.size)
+        paths = list_images(Path(folder) / "leaves" / "train" / "good")
+        result: dict[str, Any] = {}
+        for phase, warm in (("warmup", 10_000), ("game", 0)):
+            times: dict[str, list[float]] = {way: [] for way in ways}
+            trainers = {way: _trainer(arguments.size, warm, *setting) for way, setting in ways.items()}
+            for _ in range(arguments.steps + 1):
+                for way, (trainer, config) in trainers.items():
+                    times[way].append(_step(trainer, config, paths))
+            medians = {way: float(np.median(values[1:])) for way, values in times.items()}
+            result[phase] = {
+                **{f"{way}_s": round(value, 3) for way, value in medians.items()},
+                "ratio": round(medians["plain"] / medians["fast"], 2),
+            }
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    device = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    print(json.dumps({**result, "bf16": half, "size": arguments.size, "peak_memory_mb": round(peak), "device": device}))
+
+
+def _trainer(size: int, warmup: int, precision: Any, channels_last: bool) -> tuple[Trainer, Config]:
+    changes = {"data.size": size, "train.warmup_steps": warmup, "train.adversarial_steps": 10_000, "train.channels_last": channels_last}
+    # The cap would let the critic skip steps in one way and not in the other.
+    config = preset("balanced").override(**changes, **{"loss.critic_accuracy_cap": 1.0})
+    torch.manual_seed(0)
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+    return Trainer(build_detector(config, pretrained=True), config=config.train, fabric=fabric), config
+
+
+def _step(trainer: Trainer, config: Config, paths: list[Path]) -> float:
+    seconds: list[float] = []
+
+    def on_step(progress: Progress) -> None:
+        seconds.append(progress.seconds)
+
+    with Batches(paths, size=config.data.size, augment="flip-rotate", batch=config.train.batch, seed=0) as batches:
+        trainer.fit(batches, on_step=on_step, should_stop=lambda: bool(seconds))
+    return seconds[0]
+
+
+if __name__ == "__main__":
+    main()

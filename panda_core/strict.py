@@ -1,0 +1,58 @@
+"""Frozen dataclasses from JSON, strictly: an unknown name, a wrong type or a value out of range is an error that says where."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from panda_core.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A hint for an unknown name: the closest known one, or all of them."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
+
+
+def dotted_names(values: dict[str, Any], prefix: str = "") -> list[str]:
+    """The leaves of a nested dict as "part.field"."""
+    names: list[str] = []
+    for key, value in values.items():
+        names += dotted_names(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    return names
+
+
+def build(kind: type[T], values: Any, where: str) -> T:
+    """A dataclass from a dict; ``where`` names the place in messages. Raises ConfigError."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: expected an object, got {type(values).__name__}.")
+    hints = get_type_hints(kind)
+    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            raise ConfigError(f"{where}: no field '{key}'.{nearest(str(key), known)}")
+        arguments[key] = convert(hints[key], value, f"{where}.{key}")
+    return kind(**arguments)
+
+
+def convert(hint: Any, value: Any, where: str) -> Any:
+    """``value`` as the annotated type: nested dataclasses, Literals and plain types; an int where a float is meant. Raises ConfigError."""
+    if dataclasses.is_dataclass(hint):
+        return build(typing.cast(type, hint), value, where)
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise ConfigError(f"{where} is {value!r}; it must be one of {', '.join(map(str, get_args(hint)))}.")
+        return value
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(f"{where} is {value!r}; expected {hint.__name__}.")
+    return value
