@@ -63,7 +63,7 @@ RECIPES = {
         ),
         limits=(
             "One leaf a photo, filling the picture, on a plain background; leaves on the plant, hands or labels look anomalous.",
-            "PlantVillage classes differ in light and background, so that colour alone separates many of them: compare the trivial baseline.",
+            "PlantVillage classes differ in light and background, so colour alone separates many of them: compare the trivial baseline.",
             "Other crops need a model of their own, or a new calibration at least.",
         ),
     ),

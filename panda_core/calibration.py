@@ -104,8 +104,8 @@ def gather(
 
 
 def _drop(evidence: Evidence, name: str) -> Evidence:
-    errors, maps = ({k: v for k, v in part.items() if k != name} for part in (evidence.errors, evidence.maps))
-    return replace(evidence, errors=errors, maps=maps)
+    errors = {other: value for other, value in evidence.errors.items() if other != name}
+    return replace(evidence, errors=errors, maps={other: value for other, value in evidence.maps.items() if other != name})
 
 
 def _source(scoring: ScoringConfig, labelled: int) -> Source | None:

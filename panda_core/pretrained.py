@@ -15,7 +15,7 @@ from panda_core.errors import WeightsError
 from panda_core.nets.perceptual import FrozenFeatures
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
-TORCHVISION_FILES = {"vgg19": "vgg19-dcbb9e9d.pth", "resnet50": "resnet50-11ad3fa6.pth"}
+TORCHVISION_FILES = {"vgg19": "vgg19-dcbb9e9d.pth"}
 
 
 def find_torchvision_file(name: str) -> Path | None:
@@ -37,13 +37,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def torchvision_state(name: str) -> dict[str, Tensor]:
-    """torchvision's ImageNet weights of "vgg19" or "resnet50". Raises WeightsError with file name and command when absent."""
+    """torchvision's ImageNet weights of "vgg19". Raises WeightsError with file name and command when absent."""
     path = find_torchvision_file(name)
     if path is None:
         raise WeightsError(
-            f"ImageNet weights of {name} are not on this machine. Put {TORCHVISION_FILES[name]} into {WEIGHTS_FOLDER}, or on a machine "
-            f'with a network run: python -c "import torchvision; torchvision.models.{name}(weights={name.upper() if name != "resnet50" else "resnet50"!r}'
-            f" and 'IMAGENET1K_V1')\". Offline, choose backbone = efficientnet-lite0, whose weights come with a package."
+            f"ImageNet weights of {name} are not on this machine. Put {TORCHVISION_FILES[name]} into {WEIGHTS_FOLDER}, or where there is "
+            f"a network run: python -c \"import torchvision; torchvision.models.{name}(weights='IMAGENET1K_V1')\". "
+            "Offline, choose backbone = efficientnet-lite0, whose weights come with a package."
         )
     return read_tensors(path)
 

@@ -26,7 +26,7 @@ def load_state(path: Path) -> TrainState | None:
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as file:
             step = int((file.metadata() or {})["step"])
         return TrainState(step, load_file(path))
     except (SafetensorError, KeyError, ValueError, OSError) as error:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from panda_core.calibration import calibrate
 from panda_core.card import Card, DataCard, versions
-from panda_core.checkpoint import Model, save_model
+from panda_core.checkpoint import DetectorModule, Model, save_model
 from panda_core.config import Config
 from panda_core.data.batches import Batches
 from panda_core.data.folders import Splits, scan
@@ -187,7 +187,7 @@ class _Stages:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             versions=versions(),
         )
-        model = Model(self.run.name, self.config, detector.eval(), percept, None, card)
+        model = Model(self.run.name, self.config, cast(DetectorModule, detector.eval()), percept, None, card)
         self.say("calibrate", "Calibrating on held-out images.", step=self.total)
         model.calibration = calibrate(
             model, splits.validation, anomalous_paths=splits.anomalous, scoring=self.config.scoring, seed=self.config.train.seed

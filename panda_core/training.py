@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
@@ -157,8 +158,8 @@ class Trainer:
             return contributes
         parts = [p.grad.flatten() if p.grad is not None else torch.zeros_like(p).flatten() for p in moved]
         flag = torch.tensor([float(contributes)], device=parts[0].device, dtype=parts[0].dtype)
-        total = self.fabric.all_reduce(torch.cat([flag, *parts]), reduce_op="sum")
-        count, flat = float(total[0]), total[1:]  # type: ignore[index]
+        total = cast(Tensor, self.fabric.all_reduce(torch.cat([flag, *parts]), reduce_op="sum"))
+        count, flat = float(total[0]), total[1:]
         if count == 0:
             return False
         for parameter, grad in zip(moved, torch.split(flat, [p.numel() for p in moved]), strict=True):

@@ -66,7 +66,7 @@ def models(as_json: bool) -> None:
         return
     table = Table("name", "what", "licence", "measured AUROC")
     for row in rows:
-        best = "\n".join(f"{m['data']}: {m['auroc']:.2f}" for m in row.get("metrics", ()))  # type: ignore[union-attr, index]
+        best = "\n".join(f"{m['data']}: {m['auroc']:.2f}" for m in row.get("metrics", ()))  # type: ignore[index]
         table.add_row(str(row["name"]), str(row.get("title", row.get("error"))), str(row.get("licence", "")), best)
     OUT.print(table if rows else "No models yet. Train one: panda train FOLDER --run runs/first")
 

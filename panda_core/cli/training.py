@@ -122,7 +122,7 @@ def _watch(run: RunDir) -> Iterator[None]:
     type=click.Choice(["auto", "labelled", "synthetic", "tail"]),
     default="auto",
     show_default=True,
-    help="labelled: known anomalies; synthetic: made from the normal images; tail: a guaranteed false-alarm rate; auto: the first that works.",
+    help="labelled: known anomalies; synthetic: made from the normal images; tail: guaranteed false-alarm rate; auto: first that works.",
 )
 @click.option("--false-alarm-rate", type=float, help="Rate the tail boundary guarantees, e.g. 0.01.")
 @device_option
@@ -144,6 +144,10 @@ def calibrate(
     if (out / "card.json").exists():
         raise FolderError(f"{out} already holds a model. Choose another --out folder.")
     loaded = load_model(find_model(model), device=pick_device(device))
+    if (folder / "train" / "good").is_dir():
+        raise FolderError(
+            f"{folder} is a whole data set. Name its folder of normal images the model has not seen, e.g. {folder}/test/good."
+        )
     normal, known = list_images(folder), list_images(anomalies) if anomalies else []
     if not normal:
         raise FolderError(f"{folder} holds no images. Give a folder of normal images that the model was not trained on.")

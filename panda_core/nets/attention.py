@@ -15,7 +15,10 @@ PADDING = 0.1
 
 
 def pick_maps(attention: Tensor) -> Tensor:
-    """One map per sample, drawn with p_k proportional to sqrt(mass of A_k), min-max normalised: B x M x h x w -> B x 1 x h x w in [0, 1]."""
+    """One map a sample, drawn with p_k in proportion to sqrt(mass of A_k), min-max normalised.
+
+    B x M x h x w -> B x 1 x h x w in [0, 1].
+    """
     mass = attention.flatten(2).sum(dim=2).clamp_min(0).sqrt() + 1e-6
     chosen = torch.multinomial(mass, 1)
     picked = attention[torch.arange(len(attention), device=attention.device), chosen.squeeze(1)].unsqueeze(1).float()

@@ -41,11 +41,14 @@ class Critique:
 
     def half(self, index: int) -> Critique:
         """The first (0) or second (1) half of the batch."""
-        part = lambda value: None if value is None else value.chunk(2)[index]  # noqa: E731
+
+        def part(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value.chunk(2)[index]
+
         return Critique(self.logit.chunk(2)[index], part(self.attention), part(self.parts), part(self.patch), self.features.chunk(2)[index])
 
 
-class Backbone(ResNet):
+class Backbone(ResNet):  # type: ignore[misc]  # torchvision ships no types
     """torchvision's ResNet-50 up to stage 3 or 4, with strides dropped until F is at least 7 x 7 for this input size."""
 
     def __init__(self, config: CriticConfig, size: int) -> None:
@@ -57,10 +60,10 @@ class Backbone(ResNet):
         if strides[0] == 1:
             self.conv1.stride = (1, 1)
         if strides[1] == 1:
-            self.maxpool = nn.Identity()  # type: ignore[assignment]
+            self.maxpool = nn.Identity()
         if config.stages == 3:
-            self.layer4 = nn.Identity()  # type: ignore[assignment]
-        self.fc = nn.Identity()  # type: ignore[assignment]
+            self.layer4 = nn.Identity()
+        self.fc = nn.Identity()
 
     def _make_layer(self, block: type, planes: int, blocks: int, stride: int = 1, dilate: bool = False) -> nn.Sequential:
         # torchvision fixes the planes at 64..512 and the strides at 1, 2, 2, 2; both are ours to choose here.

@@ -54,9 +54,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.body = body
         self.head = nn.Conv2d(channels, 2 * latent, 1)
-        with torch.no_grad():
+        if self.head.bias is not None:
             # Little noise at first: at a log-variance of 0 it would drown the mean, and the decoder would learn to ignore z.
-            self.head.bias[latent:] = STARTING_LOG_VARIANCE
+            self.head.bias.data[latent:] = STARTING_LOG_VARIANCE
 
     def forward(self, x: Tensor) -> Gaussian:
         """B x C x H x W -> Gaussian over the latent."""

@@ -5,7 +5,7 @@ Architectures only; `panda_core.pretrained` finds their weights.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import timm
 import torch
@@ -79,7 +79,7 @@ class EfficientNetLite0Features(FrozenFeatures):
     def __init__(self) -> None:
         super().__init__((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
         self.body = timm.create_model("tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(1, 2, 3))
-        self.body.blocks = self.body.blocks[:5]  # later blocks feed none of the three maps
+        self.body.blocks = cast(nn.Sequential, self.body.blocks)[:5]  # later blocks feed none of the three maps
         self.channels = (24, 40, 112)
         self.freeze()
 
