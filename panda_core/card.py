@@ -97,7 +97,7 @@ class Card:
             }
             return cls(**{**values, **parts})
         except (KeyError, TypeError, AttributeError, ConfigError) as error:
-            raise ModelError(f"The card does not fit this version of PANDA Inspector: {error}.") from error
+            raise ModelError(f"The card does not fit this version of PANDA Inspector: {error}. Copy or export the model again.") from error
 
 
 def versions() -> dict[str, str]:
@@ -120,7 +120,7 @@ def read_card(folder: Path) -> Card:
         if path.stat().st_size > LARGEST_CARD:
             raise ModelError(f"{path} is too large to be a model card. Copy the model again.")
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged and cannot be read. Copy the model again.") from error
     if not isinstance(values, dict):
         raise ModelError(f"{path} is not a model card. Copy the model again.")
@@ -142,7 +142,8 @@ def list_models() -> list[Path]:
     for place in model_places():
         if place.is_dir():
             for folder in sorted(place.iterdir()):
-                if (folder / CARD_FILE).is_file():
+                # A name with a leading dot is a model that is just being written, or was when its process died.
+                if not folder.name.startswith(".") and (folder / CARD_FILE).is_file():
                     found.setdefault(folder.name, folder)
     return [found[name] for name in sorted(found)]
 

@@ -13,6 +13,7 @@ import math
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from panda_core.card import CARD_FILE, TENSOR_FILE, Card, read_card
@@ -64,7 +65,9 @@ def save_model(folder: Path, model: Model, *, half: bool = False) -> None:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    # Plain mkdir and write_bytes: tempfile and safetensors' save_file make things only their owner can read.
+    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
+    temporary.mkdir()
     try:
         tensors = {f"detector.{name}": value for name, value in model.detector.inference_state().items()}
         if model.percept is not None:
@@ -75,13 +78,13 @@ def save_model(folder: Path, model: Model, *, half: bool = False) -> None:
         if model.calibration is not None:
             arrays, numbers = _pack_calibration(model.calibration)
             tensors |= arrays
-        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary / TENSOR_FILE)
-        card = replace(model.card, calibration=numbers, sha256=_digest((temporary / TENSOR_FILE).read_bytes()))
+        content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+        (temporary / TENSOR_FILE).write_bytes(content)
+        card = replace(model.card, calibration=numbers, sha256=_digest(content))
         (temporary / CARD_FILE).write_text(json.dumps(card.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
         for name in (TENSOR_FILE, CARD_FILE):
             with (temporary / name).open("rb+") as file:
                 os.fsync(file.fileno())
-        temporary.chmod(0o755)
         _swap(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -95,7 +98,10 @@ def load_model(folder: Path, *, device: torch.device | str = "cpu") -> Model:
     path = folder / TENSOR_FILE
     if not path.is_file():
         raise ModelError(f"{path} is missing. Copy the whole model folder again.")
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}). Check its permissions, or copy the whole model folder again.") from error
     if _digest(content) != card.sha256:
         raise ModelError(f"{path} is not the file its card describes (damaged, truncated or changed). Copy the whole model folder again.")
     try:
@@ -117,7 +123,10 @@ def _assemble(card: Card, tensors: Mapping[str, Tensor], device: torch.device | 
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
     detector = build_detector(card.config, pretrained=False)
-    detector.load_inference_state({name: _restored(value) for name, value in part("detector.").items()})
+    try:
+        detector.load_inference_state({name: _restored(value) for name, value in part("detector.").items()})
+    except ModelError as error:
+        raise ModelError(f"{error} Copy the whole model folder again.") from error
     percept = None
     if card.config.percept.enabled:
         percept = PerceptualEvidence(card.config.percept, pretrained=False)
@@ -194,5 +203,6 @@ def _swap(temporary: Path, folder: Path) -> None:
         os.replace(temporary, folder)
     except BaseException:
         os.replace(aside, folder)
+        aside.parent.rmdir()
         raise
     shutil.rmtree(aside.parent, ignore_errors=True)

@@ -21,13 +21,9 @@ Backbone = Literal["auto", "vgg19", "efficientnet-lite0"]
 Precision = Literal["auto", "fp32", "bf16"]
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ConfigError(message)
-
-
 def _check(name: str, value: object, fits: bool, must: str) -> None:
-    _require(fits, f"{name} is {value}; it must {must}.")
+    if not fits:
+        raise ConfigError(f"{name} is {value}; it must {must}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +67,12 @@ class GeneratorConfig:
     """E_low^1, training only (Table III switch)."""
 
     def __post_init__(self) -> None:
-        _require(self.high_level or not self.reencode_high, "generator.reencode_high needs generator.high_level; switch both off.")
+        _check(
+            "generator.reencode_high",
+            self.reencode_high,
+            self.high_level or not self.reencode_high,
+            "be off where generator.high_level is off",
+        )
         smallest = min(self.width, self.low_channels, self.high_channels)
         _check("the smallest of generator.width, low_channels, high_channels", smallest, smallest >= 1, "be at least 1")
 
@@ -97,7 +98,8 @@ class CriticConfig:
 
     def __post_init__(self) -> None:
         _check("critic.stages", self.stages, self.stages in (3, 4), "be 3 or 4")
-        _require(self.attention_maps >= 1 and self.filters >= 1, "critic.attention_maps and critic.filters must be at least 1.")
+        _check("critic.attention_maps", self.attention_maps, self.attention_maps >= 1, "be at least 1")
+        _check("critic.filters", self.filters, self.filters >= 1, "be at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,13 +147,17 @@ class PerceptConfig:
     """Feature channels kept per location (a fixed random subset, by seed)."""
     shrinkage: float = 0.1
     """Share of the pooled covariance mixed into each location's own."""
+    modes: int = 1
+    """Kinds of normal image (crops, product variants) with Gaussians of their own; an image is held against the nearest."""
     top: int = 40
     """The error is the mean of this many largest distances."""
 
     def __post_init__(self) -> None:
         _check("percept.size", self.size, self.size >= 32 and self.size % 32 == 0, "be a multiple of 32, at least 32")
         _check("percept.shrinkage", self.shrinkage, 0.0 < self.shrinkage <= 1.0, "lie in (0, 1]")
-        _require(self.dimensions >= 2 and self.top >= 1, "percept.dimensions must be at least 2 and percept.top at least 1.")
+        _check("percept.modes", self.modes, 1 <= self.modes <= 16, "lie in 1..16")
+        _check("percept.dimensions", self.dimensions, self.dimensions >= 2, "be at least 2")
+        _check("percept.top", self.top, self.top >= 1, "be at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Perceptual evidence (beyond the paper): how unusual are frozen features of an image, location by location?
 
 Features of three layers of f are brought to one grid, locally averaged and standardised; at each location a Gaussian is
-fitted over the normal training images, its covariance shrunk towards the mean covariance of all locations. The
-Mahalanobis distance is a map; the mean of its largest values is the error `percept`.
+fitted over the normal training images, its covariance shrunk towards the mean covariance of all locations. Where normal
+images come in several kinds (*modes*), each kind has Gaussians of its own. The Mahalanobis distance is a map; the mean of
+its largest values is the error `percept`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from scipy.cluster.vq import kmeans2
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -49,42 +51,65 @@ class PerceptualEvidence(nn.Module):
         # A fixed random subset of the channels keeps the covariances small; PaDiM found it to cost little.
         generator = torch.Generator().manual_seed(0)
         self.register_buffer("chosen", torch.randperm(total, generator=generator)[: self.dimensions].sort().values)
-        self.register_buffer("mu", torch.zeros(cells, self.dimensions))
-        self.register_buffer("whitening", torch.zeros(cells, packed))
+        self.register_buffer("mu", torch.zeros(config.modes, cells, self.dimensions))
+        self.register_buffer("whitening", torch.zeros(config.modes, cells, packed))
         self._factor: Tensor | None = None
 
     @torch.no_grad()
     def fit(self, batches: Iterable[Tensor]) -> None:
         """Estimate the Gaussians from normal training images: batches of B x 3 x P x P in [-1, 1].
 
-        Raises CalibrationError with fewer than 4 images.
+        With several modes, images are first grouped by k-means on their pooled features (seeded, so repeatable).
+        Raises CalibrationError where a mode would have fewer than 4 images.
         """
         raw = [self._grid(x).cpu() for x in batches]
         count = sum(len(part) for part in raw)
-        if count < MINIMUM_IMAGES:
-            raise CalibrationError(f"Perceptual evidence needs at least {MINIMUM_IMAGES} normal images; there are {count}.")
+        if count < MINIMUM_IMAGES * self.config.modes:
+            raise CalibrationError(
+                f"Perceptual evidence with {self.config.modes} mode(s) needs at least {MINIMUM_IMAGES * self.config.modes} "
+                f"normal images; there are {count}."
+            )
         values = torch.cat(raw)
         self.channel_mean.copy_(values.mean(dim=(0, 1)))
         self.channel_std.copy_(values.std(dim=(0, 1)).clamp_min(1e-6))
-        y = self._standardise(values.to(self.mu.device)).transpose(0, 1).contiguous()
-        self.mu.copy_(y.mean(dim=1))
-        y -= self.mu[:, None]
-        covariance = torch.bmm(y.transpose(1, 2), y) / (count - 1)
+        groups = _group(self._scaled(values.mean(dim=1)), self.config.modes)
+        for mode in range(self.config.modes):
+            self._fit_mode(mode, values[groups == mode])
+        self._factor = None
+
+    def _fit_mode(self, mode: int, values: Tensor) -> None:
+        """Mean and packed inverse-covariance factor of each location over the images of one mode: n x cells x channels."""
+        if len(values) < MINIMUM_IMAGES:
+            raise CalibrationError(f"A mode of normal images holds only {len(values)}; lower percept.modes ({self.config.modes}).")
+        y = self._scaled(values.to(self.mu.device))[..., self.chosen].transpose(0, 1).contiguous()
+        self.mu[mode] = y.mean(dim=1)
+        y -= self.mu[mode][:, None]
+        covariance = torch.bmm(y.transpose(1, 2), y) / (len(values) - 1)
         pooled = covariance.mean(dim=0)
         floor = 1e-3 * pooled.diagonal().mean() * torch.eye(self.dimensions, device=y.device)
         shrunk = (1 - self.config.shrinkage) * covariance + self.config.shrinkage * pooled + floor
         factor = torch.linalg.cholesky(torch.linalg.inv(shrunk))
         rows, columns = torch.tril_indices(self.dimensions, self.dimensions, device=factor.device)
-        self.whitening.copy_(factor[:, rows, columns])
-        self._factor = None
+        self.whitening[mode] = factor[:, rows, columns]
 
     @torch.no_grad()
     def measure(self, x: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """x: B x 3 x P x P in [-1, 1] -> ({"percept": B}, {"percept": B x 1 x P/8 x P/8}); larger = stranger."""
-        y = self._standardise(self._grid(x).float()).transpose(0, 1) - self.mu[:, None]
-        distance = torch.bmm(y, self._unpacked()).square().sum(dim=2).clamp_min(0).sqrt().T
-        top = distance.topk(min(self.config.top, distance.shape[1]), dim=1).values.mean(dim=1)
-        return {"percept": top}, {"percept": distance.reshape(len(x), 1, self.side, self.side)}
+        """x: B x 3 x P x P in [-1, 1] -> ({"percept": B}, {"percept": B x 1 x P/8 x P/8}); larger = stranger.
+
+        Both are those of the mode that finds the image least strange.
+        """
+        y = self._scaled(self._grid(x).float())[..., self.chosen].transpose(0, 1)
+        factors = self._unpacked()
+        modes = [self._distance(y - mean[:, None], factor) for mean, factor in zip(self.mu, factors, strict=True)]
+        tops = torch.stack([distance.topk(min(self.config.top, distance.shape[1]), dim=1).values.mean(dim=1) for distance in modes])
+        top, nearest = tops.min(dim=0)
+        shown = torch.stack(modes)[nearest, torch.arange(len(x), device=x.device)]
+        return {"percept": top}, {"percept": shown.reshape(len(x), 1, self.side, self.side)}
+
+    @staticmethod
+    def _distance(difference: Tensor, factor: Tensor) -> Tensor:
+        """Mahalanobis distance: cells x B x D and cells x D x D -> B x cells."""
+        return torch.bmm(difference, factor).square().sum(dim=2).clamp_min(0).sqrt().T
 
     def _grid(self, x: Tensor) -> Tensor:
         """B x 3 x P x P -> B x cells x channels, locally averaged over 3 x 3."""
@@ -98,18 +123,26 @@ class PerceptualEvidence(nn.Module):
             parts.append(smooth)
         return torch.cat(parts, dim=1).flatten(2).transpose(1, 2)
 
-    def _standardise(self, values: Tensor) -> Tensor:
-        return ((values - self.channel_mean) / self.channel_std)[..., self.chosen]
+    def _scaled(self, values: Tensor) -> Tensor:
+        return (values - self.channel_mean) / self.channel_std
 
     def _unpacked(self) -> Tensor:
-        """Cells x D x D lower-triangular factors of the inverse covariances; unpacked once."""
+        """Modes x cells x D x D lower-triangular factors of the inverse covariances; unpacked once."""
         if self._factor is None or self._factor.device != self.whitening.device:
-            self._factor = self.whitening.new_zeros(len(self.whitening), self.dimensions, self.dimensions)
+            self._factor = self.whitening.new_zeros(*self.whitening.shape[:2], self.dimensions, self.dimensions)
             rows, columns = torch.tril_indices(self.dimensions, self.dimensions, device=self.whitening.device)
-            self._factor[:, rows, columns] = self.whitening
+            self._factor[:, :, rows, columns] = self.whitening
         return self._factor
 
     def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):  # type: ignore[no-untyped-def]
         """As nn.Module's; forgets the factor unpacked from the old state."""
         self._factor = None
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+
+def _group(pooled: Tensor, modes: int) -> Tensor:
+    """k-means labels of n x channels pooled features; all 0 for one mode."""
+    if modes == 1:
+        return torch.zeros(len(pooled), dtype=torch.long)
+    _, labels = kmeans2(pooled.double().numpy(), modes, minit="++", seed=0, iter=50)
+    return torch.from_numpy(labels).long()

@@ -110,7 +110,7 @@ def test_a_whole_number_is_taken_where_a_real_one_is_meant() -> None:
 
 
 def test_contradictions_between_fields_are_refused() -> None:
-    with pytest.raises(ConfigError, match="reencode_high needs"):
+    with pytest.raises(ConfigError, match="where generator.high_level is off"):
         Config().override(**{"generator.high_level": False})
     with pytest.raises(ConfigError, match="at least 1"):
         Config().override(**{"train.warmup_steps": 0, "train.adversarial_steps": 0})

@@ -1,0 +1,181 @@
+"""The card: strict, torch-free, and how models are found by name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panda_core import card as card_module
+from panda_core.card import CARD_FILE, FORMAT, Card, DataCard, Metric, find_model, list_models, read_card
+from panda_core.config import preset
+from panda_core.errors import ModelError
+
+CARD = Card(
+    name="leaf",
+    title="Leaves",
+    created="2026-01-01T00:00:00+00:00",
+    config=preset("best"),
+    data=DataCard(description="leaves", licence="CC0", sources=("a", "b"), train=80, validation=20),
+    versions={"torch": "2.9"},
+    metrics=(Metric(data="test", auroc=0.9, auroc_ci=(0.8, 0.95), normal=10, anomalous=12, trivial_auroc=0.6),),
+    limits=("Only leaves.",),
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only place in which models are looked for."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.setenv("PANDA_MODELS", str(folder))
+    monkeypatch.setattr(card_module, "SHIPPED", tmp_path / "none")
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    return folder
+
+
+def write_card(folder: Path, content: str | None = None) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CARD_FILE).write_text(json.dumps(CARD.to_dict()) if content is None else content)
+    return folder
+
+
+def test_a_card_survives_json() -> None:
+    assert Card.from_dict(json.loads(json.dumps(CARD.to_dict()))) == CARD
+
+
+@pytest.mark.parametrize("version", [FORMAT + 1, 0, None, "1", 1.0, True])
+def test_another_format_names_both_versions(version: object) -> None:
+    with pytest.raises(ModelError, match=f"this version reads {FORMAT}"):
+        Card.from_dict({**CARD.to_dict(), "format": version})
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("name",), 5),
+        (("title",), None),
+        (("created",), 5),
+        (("sha256",), []),
+        (("versions",), "torch"),
+        (("versions", "torch"), 2),
+        (("limits",), "one sentence"),
+        (("limits", 0), 3),
+        (("calibration",), []),
+        (("data",), "leaves"),
+        (("data", "train"), "many"),
+        (("data", "sources"), "one"),
+        (("data", "licence"), {}),
+        (("data", "surprise"), 1),
+        (("metrics",), {"data": "test"}),
+        (("metrics", 0, "auroc"), "good"),
+        (("metrics", 0, "auroc"), float("nan")),
+        (("metrics", 0, "auroc_ci"), [0.1]),
+        (("metrics", 0, "normal"), 1.5),
+        (("metrics", 0, "trivial_auroc"), "bad"),
+        (("config", "data", "size"), 33),
+        (("config", "surprise"), 1),
+        (("surprise",), 1),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else repr(value),
+)
+def test_a_misshapen_field_is_refused(path: tuple[str | int, ...], value: object) -> None:
+    values: Any = CARD.to_dict()
+    inner = values
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    with pytest.raises(ModelError, match="does not fit"):
+        Card.from_dict(values)
+
+
+@pytest.mark.parametrize("field", ["name", "config", "data", "metrics", "limits", "versions"])
+def test_a_missing_field_is_refused_by_name(field: str) -> None:
+    values = CARD.to_dict()
+    del values[field]
+    with pytest.raises(ModelError, match=field):
+        Card.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "not json", "[]", "[" * 200_000, '{"format": 1', '"\ud800"'.encode("utf-8", "surrogatepass").decode("latin-1"), "\0" * 50],
+    ids=["empty", "prose", "a-list", "nested-too-deeply", "cut-off", "bad-unicode", "zeros"],
+)
+def test_a_damaged_card_says_where_and_what_to_do(tmp_path: Path, content: str) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / CARD_FILE).write_bytes(content.encode("latin-1"))
+    with pytest.raises(ModelError, match=rf"{CARD_FILE}.*Copy"):
+        read_card(folder)
+
+
+def test_an_endless_card_is_refused_unread(tmp_path: Path) -> None:
+    folder = write_card(tmp_path / "model")
+    with (folder / CARD_FILE).open("r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ModelError, match="too large"):
+        read_card(folder)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_folder_without_a_card_is_no_model(tmp_path: Path, exists: bool) -> None:
+    if exists:
+        (tmp_path / "model").mkdir()
+    with pytest.raises(ModelError, match="not a model folder"):
+        read_card(tmp_path / "model")
+
+
+def test_models_are_found_by_name_and_by_path(place: Path, tmp_path: Path) -> None:
+    named, elsewhere = write_card(place / "leaf"), write_card(tmp_path / "elsewhere")
+    assert find_model("leaf") == named
+    assert find_model(elsewhere) == elsewhere == find_model(str(elsewhere))
+    assert list_models() == [named]
+
+
+def test_an_unknown_name_lists_the_known_ones(place: Path) -> None:
+    write_card(place / "leaf")
+    write_card(place / "xray")
+    with pytest.raises(ModelError, match=r"No model 'lead'.*leaf, xray"):
+        find_model("lead")
+
+
+def test_without_any_model_the_message_says_how_to_make_one(place: Path) -> None:
+    assert list_models() == []
+    with pytest.raises(ModelError, match="panda train"):
+        find_model("leaf")
+
+
+def test_a_folder_that_lost_its_card_is_not_called_unknown(place: Path) -> None:
+    (place / "broken").mkdir()
+    with pytest.raises(ModelError, match=f"{CARD_FILE} is missing"):
+        find_model(place / "broken")
+
+
+def test_a_folder_in_the_way_does_not_hide_a_named_model(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = write_card(place / "leaf")
+    (tmp_path / "work" / "leaf").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work")
+    assert find_model("leaf") == named
+
+
+def test_the_first_place_wins_and_half_written_folders_are_not_listed(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card_module, "SHIPPED", tmp_path / "shipped")
+    first = write_card(place / "leaf")
+    write_card(tmp_path / "shipped" / "leaf")
+    other = write_card(tmp_path / "shipped" / "xray")
+    write_card(place / ".leaf.x1y2")
+    (place / "notes.txt").write_text("not a folder")
+    assert list_models() == [first, other]
+
+
+def test_a_damaged_model_is_listed_so_that_someone_can_say_why(place: Path) -> None:
+    assert list_models() == [write_card(place / "leaf", "not json")]
+
+
+def test_a_place_that_is_gone_is_no_error(place: Path) -> None:
+    shutil.rmtree(place)
+    assert list_models() == []
