@@ -27,11 +27,12 @@ import torch
 from panda_core.calibration import gather
 from panda_core.card import versions
 from panda_core.checkpoint import Model, load_model
-from panda_core.config import Config, preset
+from panda_core.config import Config
 from panda_core.data.folders import LabelledImage, labelled_test, scan
 from panda_core.data.images import prepare, read_image
 from panda_core.inspection import Calibration, Evidence
 from panda_core.inspector import examine_images
+from panda_core.presets import preset
 from panda_core.runs import RunDir
 from panda_core.scoring.fusion import score
 from panda_core.scoring.maps import smooth

@@ -19,11 +19,12 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from panda_core.config import Config, preset
+from panda_core.config import Config
 from panda_core.data.batches import Batches
 from panda_core.data.images import list_images
 from panda_core.detectors import build_detector
 from panda_core.devices import autocast_dtype
+from panda_core.presets import preset
 from panda_core.procedural.dataset import write_dataset
 from panda_core.training import Progress, Trainer
 

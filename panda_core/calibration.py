@@ -18,7 +18,7 @@ from panda_core.data.synthetic import make_anomaly
 from panda_core.errors import CalibrationError, ImageError
 from panda_core.inspection import Calibration, Evidence, Picture
 from panda_core.inspector import examine_images
-from panda_core.scoring.boundary import Source
+from panda_core.scoring.boundary import MINIMUM_ANOMALOUS, Source
 from panda_core.scoring.fit import fit_calibration
 from panda_core.scoring.maps import combine, fit_maps
 from panda_core.scoring.metrics import pixel_auroc
@@ -26,7 +26,6 @@ from panda_core.scoring.metrics import pixel_auroc
 LARGEST_SIDE = 512
 """Pixels; larger calibration images are reduced first. The networks see less than this anyway."""
 SYNTHETIC_PER_IMAGE = 2
-MINIMUM_LABELLED = 3
 WEIGHT_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Tried shares of the second map in the shown one."""
 
@@ -66,7 +65,7 @@ def calibrate(
 ) -> Calibration:
     """Every calibrated number of ``model`` from held-out normal images (III-C).
 
-    ``scoring.boundary`` forces a source; ``auto`` takes labelled anomalies (3 or more) -> synthetic ones made from the same
+    ``scoring.boundary`` forces a source; ``auto`` takes labelled anomalies (4 or more) -> synthetic ones made from the same
     held-out images -> the tail of the normals. Raises CalibrationError on too few or unlike images.
     """
     gathered = gather(model, normal_paths, anomalous_paths=anomalous_paths, scoring=scoring, seed=seed, on_progress=on_progress)
@@ -109,13 +108,13 @@ def _drop(evidence: Evidence, name: str) -> Evidence:
 
 
 def _source(scoring: ScoringConfig, labelled: int) -> Source | None:
-    if scoring.boundary == "labelled" and labelled < MINIMUM_LABELLED:
+    if scoring.boundary == "labelled" and labelled < MINIMUM_ANOMALOUS:
         raise CalibrationError(
-            f"A labelled boundary needs at least {MINIMUM_LABELLED} known anomalies; there are {labelled}. Add some, or choose synthetic."
+            f"A labelled boundary needs at least {MINIMUM_ANOMALOUS} known anomalies; there are {labelled}. Add some, or choose synthetic."
         )
     if scoring.boundary == "tail":
         return None
-    if scoring.boundary == "synthetic" or labelled < MINIMUM_LABELLED:
+    if scoring.boundary == "synthetic" or labelled < MINIMUM_ANOMALOUS:
         return "synthetic"
     return "labelled"
 

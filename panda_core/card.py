@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import platform
+import types
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from panda_core.config import Config
 from panda_core.errors import ConfigError, ModelError
 
+T = TypeVar("T")
 FORMAT = 1
 CARD_FILE = "card.json"
 TENSOR_FILE = "model.safetensors"
@@ -84,20 +87,50 @@ class Card:
     def from_dict(cls, values: dict[str, Any]) -> Card:
         """Strict inverse of ``to_dict``. Raises ModelError on another format version or a missing, unknown or misshapen field."""
         written = values.get("format")
-        if written != FORMAT:
+        if type(written) is not int or written != FORMAT:
             raise ModelError(
                 f"The card has format {written!r}; this version reads {FORMAT}. Update PANDA Inspector or export the model again."
             )
         try:
+            data = values["data"]
             parts = {
                 "config": Config.from_dict(values["config"]),
-                "data": DataCard(**{**values["data"], "sources": tuple(values["data"].get("sources", ()))}),
-                "metrics": tuple(Metric(**{**m, "auroc_ci": tuple(m["auroc_ci"])}) for m in values["metrics"]),
-                "limits": tuple(values["limits"]),
+                "data": _build(DataCard, {**data, "sources": _listed(data.get("sources", []))}),
+                "metrics": tuple(_build(Metric, {**m, "auroc_ci": _listed(m["auroc_ci"])}) for m in _listed(values["metrics"])),
+                "limits": _listed(values["limits"]),
             }
-            return cls(**{**values, **parts})
-        except (KeyError, TypeError, AttributeError, ConfigError) as error:
+            return _build(cls, {**values, **parts})
+        except (KeyError, TypeError, AttributeError, OverflowError, ConfigError) as error:
             raise ModelError(f"The card does not fit this version of PANDA Inspector: {error}. Copy or export the model again.") from error
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list")
+    return tuple(value)
+
+
+def _build(kind: type[T], values: dict[str, Any]) -> T:
+    built = kind(**values)
+    for name, hint in get_type_hints(kind).items():
+        if not _fits(getattr(built, name), hint):
+            raise TypeError(f"{name} is {getattr(built, name)!r}")
+    return built
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether ``value`` is of the annotated type: plain types, tuples, dicts and unions of them; floats must be finite."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is types.UnionType:
+        return any(_fits(value, one) for one in inner)
+    if origin is tuple:
+        inner = inner[:1] * len(value) if inner[-1] is ... else inner
+        return len(value) == len(inner) and all(map(_fits, value, inner))
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(one, inner[1]) for one in value.values())
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return hint is Any or (isinstance(value, hint) and not isinstance(value, bool))
 
 
 def versions() -> dict[str, str]:
@@ -156,5 +189,7 @@ def find_model(name_or_path: str | Path) -> Path:
     known = {folder.name: folder for folder in list_models()}
     if str(name_or_path) in known:
         return known[str(name_or_path)]
+    if path.is_dir():
+        read_card(path)  # says what a folder that is there lacks
     names = ", ".join(known) or "none; train one with: panda train FOLDER --run runs/first"
     raise ModelError(f"No model '{name_or_path}'. Models on this machine: {names}.")

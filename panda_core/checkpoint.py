@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, get_args
 
 import numpy as np
 import torch
@@ -26,14 +26,19 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from panda_core.card import CARD_FILE, TENSOR_FILE, Card, read_card
-from panda_core.config import Config
+from panda_core.config import Config, Fusion
 from panda_core.detectors import Detector, build_detector
 from panda_core.errors import ModelError, PandaError
-from panda_core.inspection import Boundary, Calibration, ErrorStats, MapStats
+from panda_core.inspection import Boundary, BoundaryKind, Calibration, ErrorStats, MapStats
 from panda_core.percept import PerceptualEvidence
 
 HALF_LIMIT = 60000.0
 """fp16 overflows at 65504; larger tensors stay fp32."""
+
+
+LARGEST_FILE = 4_000_000_000
+"""Bytes; a longer tensor file is not ours, and is not read into memory to find out."""
+PREFIXES = ("detector.", "percept.", "calibration.")
 
 
 class DetectorModule(Detector, Protocol):
@@ -99,9 +104,13 @@ def load_model(folder: Path, *, device: torch.device | str = "cpu") -> Model:
     if not path.is_file():
         raise ModelError(f"{path} is missing. Copy the whole model folder again.")
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ModelError(f"{path} is too large to be a model of ours. Copy the whole model folder again.")
         content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}). Check its permissions, or copy the whole model folder again.") from error
+        raise ModelError(
+            f"{path} cannot be read ({error.strerror}). Check its permissions, or copy the whole model folder again."
+        ) from error
     if _digest(content) != card.sha256:
         raise ModelError(f"{path} is not the file its card describes (damaged, truncated or changed). Copy the whole model folder again.")
     try:
@@ -112,7 +121,7 @@ def load_model(folder: Path, *, device: torch.device | str = "cpu") -> Model:
         return _assemble(card, tensors, device)
     except ModelError as error:
         raise ModelError(f"{folder}: {error}") from error
-    except (PandaError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (PandaError, RuntimeError, KeyError, AttributeError, TypeError, ValueError) as error:
         raise ModelError(
             f"{folder}: the card and the tensors do not belong together ({error}). Copy the whole model folder again."
         ) from error
@@ -122,8 +131,14 @@ def _assemble(card: Card, tensors: Mapping[str, Tensor], device: torch.device | 
     def part(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
-    detector = build_detector(card.config, pretrained=False)
+    foreign = sorted(name for name in tensors if not name.startswith(PREFIXES))
+    if foreign:
+        raise ModelError(
+            f"the card and the tensors do not belong together: unknown tensor '{foreign[0]}'. Copy the whole model folder again."
+        )
     try:
+        _check_sizes(card.config, tensors)
+        detector = build_detector(card.config, pretrained=False)
         detector.load_inference_state({name: _restored(value) for name, value in part("detector.").items()})
     except ModelError as error:
         raise ModelError(f"{error} Copy the whole model folder again.") from error
@@ -132,9 +147,24 @@ def _assemble(card: Card, tensors: Mapping[str, Tensor], device: torch.device | 
         percept = PerceptualEvidence(card.config.percept, pretrained=False)
         percept.load_state_dict({name: _restored(value) for name, value in part("percept.").items()})
         percept = percept.to(device).eval()
-    calibration = _unpack_calibration(card.calibration, part("calibration.")) if card.calibration else None
+    calibration = None
+    if card.calibration or part("calibration."):
+        calibration = _unpack_calibration(card.calibration, part("calibration."))
+        _check_calibration(calibration, card.config, {*detector.error_names, *(["percept"] if percept else [])})
     detector.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     return Model(card.name, card.config, cast(DetectorModule, detector), percept, calibration, card)
+
+
+def _check_sizes(config: Config, tensors: Mapping[str, Tensor]) -> None:
+    """Networks without memory tell the sizes the configuration asks for: a wrong card must not fill the machine."""
+    with torch.device("meta"):
+        wanted = {f"detector.{name}": value for name, value in build_detector(config, pretrained=False).inference_state().items()}
+        if config.percept.enabled:
+            percept = PerceptualEvidence(config.percept, pretrained=False)
+            wanted |= {f"percept.{name}": value for name, value in percept.state_dict().items()}
+    wrong = [name for name in wanted.keys() & tensors.keys() if wanted[name].shape != tensors[name].shape]
+    if wrong:
+        raise ModelError(f"the card and the tensors do not belong together: {len(wrong)} tensors have another shape (e.g. {min(wrong)}).")
 
 
 def _pack_calibration(calibration: Calibration) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -173,10 +203,50 @@ def _unpack_calibration(numbers: Mapping[str, Any], arrays: Mapping[str, Tensor]
         anomalous_scores=array("anomalous_scores").astype(np.float64),
         **{key: numbers[key] for key in ("fusion", "lo", "hi", "pixel_threshold", "smoothing", "count", "fingerprint")},
     )
-    stats = [value for s in calibration.errors.values() for value in (s.mu, s.sigma, s.weight)]
-    if not all(map(math.isfinite, [*stats, calibration.lo, calibration.hi, calibration.pixel_threshold, calibration.boundary.value])):
-        raise ModelError("a calibrated number is not finite. Calibrate the model again.")
+    unknown = arrays.keys() - _pack_names(calibration)
+    if unknown:
+        raise ModelError(f"unknown tensor 'calibration.{min(unknown)}'. Copy the whole model folder again.")
     return calibration
+
+
+def _pack_names(calibration: Calibration) -> set[str]:
+    return {"normal_scores", "anomalous_scores"} | {f"maps.{name}.{part}" for name in calibration.maps for part in ("mean", "std")}
+
+
+def _check_calibration(calibration: Calibration, config: Config, known: set[str]) -> None:
+    """Raises ModelError on a number that would make scores or maps meaningless."""
+    c, side = calibration, config.data.size
+    weights = [s.weight for s in c.errors.values()] + [m.weight for m in c.maps.values()]
+    numbers = [value for s in c.errors.values() for value in (s.mu, s.sigma)] + weights
+    numbers += [c.lo, c.hi, c.pixel_threshold, c.smoothing, c.boundary.value]
+    unknown = sorted(c.errors.keys() - known)
+    problems = {
+        "a calibrated number is not finite": not all(map(math.isfinite, numbers)),
+        "a calibrated spread is not positive": any(s.sigma <= 0 for s in c.errors.values())
+        or any((m.std <= 0).any() for m in c.maps.values()),
+        "a calibrated weight is negative": any(weight < 0 for weight in weights),
+        f"calibrated errors the model does not measure: {unknown}": bool(unknown),
+        f"calibrated maps (residual, percept) are not {side} x {side}": not c.maps
+        or any(array.shape != (side, side) for m in c.maps.values() for array in (m.mean, m.std)),
+        "the calibration's fusion or boundary is of an unknown kind": c.fusion not in get_args(Fusion)
+        or c.boundary.kind not in get_args(BoundaryKind),
+        "no calibrated map has a weight": not sum(part.weight for part in c.maps.values()),
+        "the calibration holds no normal scores": c.normal_scores.ndim != 1 or not c.normal_scores.size or c.anomalous_scores.ndim != 1,
+        "a rate of the boundary is not a share": not all(map(_is_share, (c.boundary.false_alarm_rate, c.boundary.miss_rate))),
+        "the calibration's range, smoothing, count, fingerprint or reason is not valid": not c.errors
+        or c.hi <= c.lo
+        or not 0 <= c.smoothing <= side
+        or not isinstance(c.count, int)
+        or not isinstance(c.fingerprint, str)
+        or not isinstance(c.boundary.reason, str),
+    }
+    for problem, found in problems.items():
+        if found:
+            raise ModelError(f"{problem}. Calibrate the model again.")
+
+
+def _is_share(rate: object) -> bool:
+    return rate is None or (isinstance(rate, int | float) and 0 <= rate <= 1)
 
 
 def _halved(value: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Configuration: frozen, nested, strict, JSON-serialisable. Presets are data, never branches in code.
+"""Configuration: frozen, nested, strict, JSON-serialisable. Presets are data too: `panda_core.presets`.
 
 What the paper (arXiv 2104.13702) leaves open is marked *(open)*: the value here is our choice.
 """
@@ -6,7 +6,7 @@ What the paper (arXiv 2104.13702) leaves open is marked *(open)*: the value here
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from panda_core.errors import ConfigError
@@ -82,6 +82,7 @@ class CriticConfig:
     """Fine-grained critic (paper III-B) or the DCGAN ablation."""
 
     kind: Literal["fgvc", "dcgan"] = "fgvc"
+    """``fgvc`` is the fine-grained critic, ``dcgan`` the ablation of Table III."""
     stages: int = 4
     """ResNet-50 stages kept: 4 is the whole backbone, 3 is finer and a third of the size."""
     attention_maps: int = 32
@@ -89,6 +90,7 @@ class CriticConfig:
     filters: int = 20
     """1x1 filters of the discriminative filter bank *(open; 10 for each of real and fake)*."""
     norm: Norm = "batch"
+    """As in the generator; ``batch`` is what ResNet-50 has."""
     crop: bool = True
     """Attention-guided crop of the normal images in training."""
     drop: bool = True
@@ -99,6 +101,7 @@ class CriticConfig:
     def __post_init__(self) -> None:
         _check("critic.stages", self.stages, self.stages in (3, 4), "be 3 or 4")
         _check("critic.attention_maps", self.attention_maps, self.attention_maps >= 1, "be at least 1")
+        _check("critic.width", self.width, self.width >= 1, "be at least 1")
         _check("critic.filters", self.filters, self.filters >= 1, "be at least 1")
 
 
@@ -107,20 +110,25 @@ class LossConfig:
     """Weights of Eq. 1 and Eq. 2 and of the terms that keep the game balanced; 1 everywhere is literal Eq. 1."""
 
     reconstruction: Reconstruction = "pixel"
+    """L_rec: pixels (PWL), a perceptual network trained on ImageNet (PL_g), or one trained on this folder (PL_ps)."""
     backbone: Backbone = "auto"
     """Network of ``perceptual-general``: ``auto`` takes VGG19 where its weights are found, else EfficientNet-Lite0."""
     layer: Literal["conv3_3", "conv5_2"] = "conv3_3"
     """VGG19 layer of the perceptual loss *(open: "the 14th layer")*: features[14] or the 14th convolution."""
     reconstruction_weight: float = 1.0
+    """Weight of L_rec."""
     pixel_weight: float = 0.0
     """Extra pixel term beside a perceptual reconstruction loss."""
     adversarial_weight: float = 1.0
+    """Weight of C(x, x'), the generator's adversarial term."""
     latent_weight: float = 1.0
+    """Weight of L_z, the distance of each latent to its re-encoding."""
     kl_weight: float = 0.0
     """beta of the KL term *(open)*: Eq. 1 omits it, 0 is literal."""
     attention_weight: float = 1.0
     """Attention regularisation sum_k ||f_k - c_k||^2 with moving centres (WS-DAN)."""
     feature_matching: float = 0.0
+    """Weight of the distance between the critic's pooled features of x and of x'; 0 is literal."""
     label_smoothing: float = 0.0
     """Real targets become 1 - this, fake targets this."""
     critic_accuracy_cap: float = 1.0
@@ -140,9 +148,11 @@ class PerceptConfig:
     """Perceptual evidence (beyond the paper): how unusual are frozen features of the image?"""
 
     enabled: bool = False
+    """Whether the model has the error and the map ``percept``."""
     size: int = 224
     """Side in pixels of the square the frozen network sees; a multiple of 32."""
     backbone: Backbone = "efficientnet-lite0"
+    """The frozen network f."""
     dimensions: int = 100
     """Feature channels kept per location (a fixed random subset, by seed)."""
     shrinkage: float = 0.1
@@ -188,14 +198,21 @@ class TrainConfig:
     warmup_steps: int = 0
     """Steps of plain VAE training before the adversarial game begins."""
     adversarial_steps: int = 20000
+    """Steps of the game between generator and critic, after the warm-up."""
     batch: int = 15
+    """Images in a step, of all devices together."""
     adversarial_batch: int = 15
     """Images of each batch on which the adversarial game is played; the critic costs most of a step."""
     optimiser: Literal["adam", "adamw"] = "adam"
+    """The paper has Adam."""
     generator_lr: float = 7e-6
+    """Learning rate of generator and re-encoders in the game."""
     critic_lr: float = 1e-5
+    """Learning rate of the critic."""
     warmup_lr: float = 3e-4
+    """Learning rate of the warm-up."""
     weight_decay: float = 0.0
+    """The optimiser's weight decay, for all networks."""
     ema: float = 0.0
     """Decay of the averaged generator weights used at inference; 0 switches averaging off."""
     clip: float = 0.0
@@ -203,11 +220,13 @@ class TrainConfig:
     precision: Precision = "auto"
     """``auto`` takes bf16 autocast only where the device computes bf16 in hardware."""
     channels_last: bool = True
+    """Memory order of images; a matter of speed only."""
     pretext_steps: int = 1000
     """Self-supervised steps of the specific perceptual network."""
     pretext_task: Literal["auto", "rotation", "jigsaw"] = "auto"
     """*(open)*: ``auto`` takes rotation, or jigsaw where the object has no upright (augment = flip-rotate)."""
     seed: int = 0
+    """Of the split, the batches and all noise."""
 
     def __post_init__(self) -> None:
         for name in ("warmup_steps", "adversarial_steps"):
@@ -216,6 +235,8 @@ class TrainConfig:
         _check("train.warmup_steps + train.adversarial_steps", steps, steps >= 1, "be at least 1")
         for name in ("batch", "adversarial_batch"):
             _check(f"train.{name}", getattr(self, name), getattr(self, name) >= 2, "be at least 2")
+        for name in ("weight_decay", "clip", "pretext_steps", "seed"):
+            _check(f"train.{name}", getattr(self, name), getattr(self, name) >= 0, "not be negative")
         _check("train.ema", self.ema, 0.0 <= self.ema < 1.0, "lie in [0, 1)")
         for name in ("generator_lr", "critic_lr", "warmup_lr"):
             _check(f"train.{name}", getattr(self, name), getattr(self, name) > 0, "be positive")
@@ -226,7 +247,9 @@ class Config:
     """Everything that defines a training, nested by part."""
 
     preset: str = "best"
+    """The preset this configuration began as; a note, it decides nothing."""
     detector: str = "panda"
+    """``panda``, or ``vae``: the generator alone, scored by its reconstruction error."""
     data: DataConfig = field(default_factory=DataConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     critic: CriticConfig = field(default_factory=CriticConfig)
@@ -259,47 +282,3 @@ class Config:
                 raise ConfigError(f"No field '{dotted}'.{nearest(dotted, dotted_names(self.to_dict()))}")
             part[last] = value
         return Config.from_dict(nested)
-
-
-PAPER = Config(preset="paper", generator=GeneratorConfig(norm="batch"), scoring=ScoringConfig(fusion="sum"))
-BALANCED = replace(
-    PAPER,
-    preset="balanced",
-    generator=GeneratorConfig(norm="group"),
-    critic=CriticConfig(stages=3, norm="group", width=32),
-    loss=LossConfig(
-        reconstruction="perceptual-general",
-        backbone="efficientnet-lite0",
-        pixel_weight=1.0,
-        adversarial_weight=0.05,
-        latent_weight=0.1,
-        kl_weight=1e-3,
-        attention_weight=0.1,
-        feature_matching=1.0,
-        label_smoothing=0.1,
-        critic_accuracy_cap=0.85,
-    ),
-    scoring=ScoringConfig(fusion="weighted"),
-    train=TrainConfig(
-        warmup_steps=600, adversarial_steps=100, adversarial_batch=8, warmup_lr=1e-3, generator_lr=1e-4, critic_lr=4e-4, ema=0.99, clip=1.0
-    ),
-)
-BEST = replace(BALANCED, preset="best", percept=PerceptConfig(enabled=True))
-TINY = replace(
-    BALANCED,
-    preset="tiny",
-    data=DataConfig(size=32, validation_fraction=0.3, minimum=8),
-    generator=GeneratorConfig(width=8, low_channels=4, high_channels=8),
-    critic=CriticConfig(stages=3, norm="group", width=8, attention_maps=4, filters=4),
-    loss=replace(BALANCED.loss, reconstruction="pixel", pixel_weight=0.0),
-    train=replace(BALANCED.train, warmup_steps=6, adversarial_steps=4, batch=4, adversarial_batch=4),
-)
-
-PRESETS: dict[str, Config] = {"paper": PAPER, "balanced": BALANCED, "best": BEST, "tiny": TINY}
-
-
-def preset(name: str) -> Config:
-    """The named preset. Raises ConfigError that lists the known ones."""
-    if name not in PRESETS:
-        raise ConfigError(f"No preset '{name}'.{nearest(name, list(PRESETS))} Presets: {', '.join(PRESETS)}.")
-    return PRESETS[name]

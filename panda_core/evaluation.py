@@ -71,16 +71,17 @@ def evaluate(
     problems: list[str] = []
     masks: list[NDArray[np.bool_]] = []
     shown: list[NDArray[np.float32]] = []
+    located = any(sample.mask is not None for sample in samples)
     for number, sample in enumerate(samples, start=1):
         try:
             inspection = inspector.inspect(sample.path)
+            seen.append((sample, _without_pictures(inspection)))
+            mask = _mask(sample) if located else None
+            if mask is not None:
+                masks.append(mask)
+                shown.append(resize_map(inspection.anomaly_map, MAP_SIDE, MAP_SIDE))
         except ImageError as error:
             problems.append(str(error))
-            continue
-        seen.append((sample, _without_pictures(inspection)))
-        if any(s.mask is not None for s in samples):
-            masks.append(_mask(sample))
-            shown.append(resize_map(inspection.anomaly_map, MAP_SIDE, MAP_SIDE))
         on_progress(number, len(samples))
     return _report(inspector, Path(folder), seen, masks, shown, problems, seed)
 
@@ -134,9 +135,10 @@ def _without_pictures(inspection: Inspection) -> Inspection:
     return replace(inspection, image=tiny, reconstruction=tiny.copy(), residual=empty, anomaly_map=empty.copy())
 
 
-def _mask(sample: LabelledImage) -> NDArray[np.bool_]:
+def _mask(sample: LabelledImage) -> NDArray[np.bool_] | None:
+    """None for an anomalous image without a mask: where its defect lies is not known, so it says nothing about pixels."""
     if sample.mask is None:
-        return np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool)
+        return np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool) if sample.label == NORMAL else None
     full = read_image(sample.mask)[:, :, 0]
     return np.asarray(cv2.resize(full, (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA) > 63, dtype=bool)
 
@@ -150,12 +152,25 @@ def colour_statistics(image: Picture) -> NDArray[np.float64]:
 def trivial_baseline(train: Sequence[Path], test: Sequence[LabelledImage]) -> float:
     """AUROC of the Mahalanobis distance of colour statistics, fitted on normal training images.
 
-    A detector has to beat this to show that it sees more than the light an image was taken in.
+    A detector has to beat this to show that it sees more than the light an image was taken in. Unreadable images are left out.
+    Raises FolderError where fewer than two training images can be read, CalibrationError where a class of ``test`` is empty.
     """
-    known = np.stack([colour_statistics(read_image(path)) for path in train])
+    read = [statistics for path in train if (statistics := _try_statistics(path)) is not None]
+    if len(read) < 2:
+        raise FolderError(f"The trivial baseline needs at least 2 readable normal training images; there are {len(read)}.")
+    known = np.stack(read)
     centre, spread = known.mean(axis=0), np.linalg.pinv(np.cov(known.T) + 1e-6 * np.eye(known.shape[1]))
-    distances = []
+    labels, distances = [], []
     for sample in test:
-        difference = colour_statistics(read_image(sample.path)) - centre
-        distances.append(float(difference @ spread @ difference))
-    return auroc(np.array([sample.label != NORMAL for sample in test]), np.array(distances))
+        if (statistics := _try_statistics(sample.path)) is not None:
+            difference = statistics - centre
+            labels.append(sample.label != NORMAL)
+            distances.append(float(difference @ spread @ difference))
+    return auroc(np.array(labels), np.array(distances))
+
+
+def _try_statistics(path: Path) -> NDArray[np.float64] | None:
+    try:
+        return colour_statistics(read_image(path))
+    except ImageError:
+        return None

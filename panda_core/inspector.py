@@ -46,9 +46,11 @@ def _examine_batch(model: Model, images: Sequence[Picture]) -> list[Evidence]:
     device, config = model_device(model), model.config
     dtype = autocast_dtype(device, config.train.precision)
     x = _tensor(images, config.data.size, device)
-    with torch.inference_mode(), torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
+    # A detector that searches at inference descends a gradient and says so; all others are faster without.
+    mode = torch.enable_grad() if getattr(model.detector, "needs_grad", False) else torch.inference_mode()
+    with mode, torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
         seen = model.detector.examine(x)
-        errors, maps = dict(seen.errors), {"residual": seen.residual.float()}
+        errors, maps = dict(seen.errors), {"residual": seen.residual.detach().float()}
         if model.percept is not None:
             more, raw = model.percept.measure(_tensor(images, config.percept.size, device))
             errors |= more
@@ -56,8 +58,8 @@ def _examine_batch(model: Model, images: Sequence[Picture]) -> list[Evidence]:
                 name: functional.interpolate(value.float(), size=x.shape[-2:], mode="bilinear", align_corners=False)
                 for name, value in raw.items()
             }
-    shown = ((seen.reconstruction.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    numbers = {name: value.float().cpu().numpy() for name, value in errors.items()}
+    shown = ((seen.reconstruction.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    numbers = {name: value.detach().float().cpu().numpy() for name, value in errors.items()}
     pictures = {name: value[:, 0].cpu().numpy() for name, value in maps.items()}
     return [
         Evidence(

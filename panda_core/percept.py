@@ -23,6 +23,8 @@ from panda_core.pretrained import load_imagenet, resolve_backbone
 GRID_STRIDE = 8
 """Pixels of the input per grid cell."""
 MINIMUM_IMAGES = 4
+HOLD_OUT = 4
+"""Every so many images of a mode tell what its error usually is."""
 
 
 class PerceptualEvidence(nn.Module):
@@ -32,6 +34,7 @@ class PerceptualEvidence(nn.Module):
     channel_std: Tensor
     chosen: Tensor
     mu: Tensor
+    usual: Tensor
     whitening: Tensor
 
     def __init__(self, config: PerceptConfig, *, pretrained: bool) -> None:
@@ -53,6 +56,7 @@ class PerceptualEvidence(nn.Module):
         self.register_buffer("chosen", torch.randperm(total, generator=generator)[: self.dimensions].sort().values)
         self.register_buffer("mu", torch.zeros(config.modes, cells, self.dimensions))
         self.register_buffer("whitening", torch.zeros(config.modes, cells, packed))
+        self.register_buffer("usual", torch.tensor([[0.0, 1.0]]).repeat(config.modes, 1))
         self._factor: Tensor | None = None
 
     @torch.no_grad()
@@ -78,19 +82,31 @@ class PerceptualEvidence(nn.Module):
         self._factor = None
 
     def _fit_mode(self, mode: int, values: Tensor) -> None:
-        """Mean and packed inverse-covariance factor of each location over the images of one mode: n x cells x channels."""
+        """Gaussians of one mode, and what its error usually is: n x cells x channels.
+
+        Tighter or larger modes give smaller distances. So that modes can be compared, the error is standardised by its mean and
+        standard deviation over images that were left out of a first fit.
+        """
         if len(values) < MINIMUM_IMAGES:
             raise CalibrationError(f"A mode of normal images holds only {len(values)}; lower percept.modes ({self.config.modes}).")
         y = self._scaled(values.to(self.mu.device))[..., self.chosen].transpose(0, 1).contiguous()
-        self.mu[mode] = y.mean(dim=1)
-        y -= self.mu[mode][:, None]
-        covariance = torch.bmm(y.transpose(1, 2), y) / (len(values) - 1)
+        held = torch.arange(len(values), device=y.device) % HOLD_OUT == 0
+        mean, factor = self._gaussians(y[:, ~held])
+        usual = self._top(self._distance(y[:, held] - mean[:, None], factor))
+        self.usual[mode] = torch.stack([usual.mean(), usual.std() if len(usual) > 1 else usual.mean()]).clamp_min(1e-6)
+        self.mu[mode], factor = self._gaussians(y)
+        rows, columns = torch.tril_indices(self.dimensions, self.dimensions, device=factor.device)
+        self.whitening[mode] = factor[:, rows, columns]
+
+    def _gaussians(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean (cells x D) and lower factor of the shrunk inverse covariance (cells x D x D) of cells x n x D features."""
+        mean = y.mean(dim=1)
+        centred = y - mean[:, None]
+        covariance = torch.bmm(centred.transpose(1, 2), centred) / max(1, y.shape[1] - 1)
         pooled = covariance.mean(dim=0)
         floor = 1e-3 * pooled.diagonal().mean() * torch.eye(self.dimensions, device=y.device)
         shrunk = (1 - self.config.shrinkage) * covariance + self.config.shrinkage * pooled + floor
-        factor = torch.linalg.cholesky(torch.linalg.inv(shrunk))
-        rows, columns = torch.tril_indices(self.dimensions, self.dimensions, device=factor.device)
-        self.whitening[mode] = factor[:, rows, columns]
+        return mean, torch.linalg.cholesky(torch.linalg.inv(shrunk))
 
     @torch.no_grad()
     def measure(self, x: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -101,15 +117,20 @@ class PerceptualEvidence(nn.Module):
         y = self._scaled(self._grid(x).float())[..., self.chosen].transpose(0, 1)
         factors = self._unpacked()
         modes = [self._distance(y - mean[:, None], factor) for mean, factor in zip(self.mu, factors, strict=True)]
-        tops = torch.stack([distance.topk(min(self.config.top, distance.shape[1]), dim=1).values.mean(dim=1) for distance in modes])
+        tops = torch.stack([(self._top(d) - usual[0]) / usual[1] for d, usual in zip(modes, self.usual, strict=True)])
         top, nearest = tops.min(dim=0)
         shown = torch.stack(modes)[nearest, torch.arange(len(x), device=x.device)]
         return {"percept": top}, {"percept": shown.reshape(len(x), 1, self.side, self.side)}
 
+    def _top(self, distance: Tensor) -> Tensor:
+        """Mean of the largest distances: B x cells -> B."""
+        return distance.topk(min(self.config.top, distance.shape[1]), dim=1).values.mean(dim=1)
+
     @staticmethod
     def _distance(difference: Tensor, factor: Tensor) -> Tensor:
         """Mahalanobis distance: cells x B x D and cells x D x D -> B x cells."""
-        return torch.bmm(difference, factor).square().sum(dim=2).clamp_min(0).sqrt().T
+        with torch.autocast(difference.device.type, enabled=False):  # whitening subtracts nearly equal numbers: too coarse in bf16
+            return torch.bmm(difference, factor).square().sum(dim=2).clamp_min(0).sqrt().T
 
     def _grid(self, x: Tensor) -> Tensor:
         """B x 3 x P x P -> B x cells x channels, locally averaged over 3 x 3."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from panda_core.config import preset
+from panda_core.presets import preset
 from panda_core.runs import RunDir
 
 SIDE = 48

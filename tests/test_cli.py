@@ -19,7 +19,7 @@ import pytest
 from panda_core import __main__ as command_line
 from panda_core.__main__ import COMMANDS, run
 from panda_core.card import read_card
-from panda_core.config import preset
+from panda_core.presets import preset
 from panda_core.runs import RunDir
 
 Captured = pytest.CaptureFixture[str]

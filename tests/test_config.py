@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from panda_core.config import PRESETS, Config, preset
+from panda_core.config import Config
 from panda_core.errors import ConfigError
+from panda_core.presets import PRESETS, preset
 
 SECTIONS = [f.name for f in dataclasses.fields(Config) if dataclasses.is_dataclass(getattr(Config(), f.name))]
 
@@ -110,7 +111,7 @@ def test_a_whole_number_is_taken_where_a_real_one_is_meant() -> None:
 
 
 def test_contradictions_between_fields_are_refused() -> None:
-    with pytest.raises(ConfigError, match="where generator.high_level is off"):
+    with pytest.raises(ConfigError, match=r"where generator\.high_level is off"):
         Config().override(**{"generator.high_level": False})
     with pytest.raises(ConfigError, match="at least 1"):
         Config().override(**{"train.warmup_steps": 0, "train.adversarial_steps": 0})

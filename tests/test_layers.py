@@ -21,6 +21,7 @@ LAYERS: tuple[set[str], ...] = (
     {"errors"},
     {"strict"},
     {"config"},
+    {"presets"},
     {"inspection", "card", "devices", "runs"},
     {"scoring", "nets", "data", "procedural"},
     {"pretrained", "pretext"},

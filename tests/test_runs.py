@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from panda_core import runs
-from panda_core.config import preset
 from panda_core.errors import TrainingError
+from panda_core.presets import preset
 from panda_core.runs import RunDir, RunStatus
 
 HOLD_AND_WAIT = """

@@ -15,11 +15,12 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from panda_core.config import Config, preset
+from panda_core.config import Config
 from panda_core.data.batches import Batches
 from panda_core.data.images import list_images
 from panda_core.detectors import build_detector
 from panda_core.errors import TrainingError
+from panda_core.presets import preset
 from panda_core.resume import load_state, save_state
 from panda_core.runs import RunDir
 from panda_core.trainer import run_training

@@ -16,7 +16,7 @@ from panda_core.errors import ModelError
 @click.argument("data", type=click.Path(path_type=Path))
 @model_option
 @json_option
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the bootstrap.")
 @device_option
 def evaluate(data: Path, model: str, as_json: bool, seed: int, device: str) -> None:
     """Measure a model on DATA, a labelled folder: test/good beside test/<defect>, or normal/ beside anomalous/.

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from panda_core.cli.console import ERR, device_option, model_option, progress
-from panda_core.config import PRESETS
-from panda_core.config import preset as find_preset
+from panda_core.presets import PRESETS
+from panda_core.presets import preset as find_preset
 
 if TYPE_CHECKING:
     from panda_core.runs import RunDir
@@ -169,7 +169,7 @@ def calibrate(
 @click.option("--steps", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--task", type=click.Choice(["rotation", "jigsaw"]), default="rotation", show_default=True)
 @click.option("--size", type=int, default=128, show_default=True, help="Side of the images in pixels.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @device_option
 def pretext(data: Path, out: Path, steps: int, task: str, size: int, seed: int, device: str) -> None:
     """Pre-train VGG19, self-supervised, on the normal images of DATA: the paper's problem-specific perceptual network.
@@ -180,8 +180,11 @@ def pretext(data: Path, out: Path, steps: int, task: str, size: int, seed: int, 
     from panda_core.config import DataConfig
     from panda_core.data.folders import scan
     from panda_core.devices import pick_device
+    from panda_core.errors import FolderError
     from panda_core.pretext import pretrain_vgg19, save
 
+    if not out.resolve().parent.is_dir():
+        raise FolderError(f"{out.parent} is not a folder. Make it first, or choose another --out.")
     splits = scan(data, data=DataConfig(size=size), seed=seed)
     last = 0.0
     with progress("Pre-training") as update:

@@ -101,8 +101,8 @@ def model_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from panda_core.calibration import calibrate
     from panda_core.card import Card, DataCard, versions
     from panda_core.checkpoint import Model, save_model
-    from panda_core.config import TINY
     from panda_core.detectors import build_detector
+    from panda_core.presets import TINY
 
     place = tmp_path_factory.mktemp("models")
     paths = [place / f"{index:02}.png" for index in range(20)]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from panda_core.config import preset
 from panda_core.detectors import DETECTORS, build_detector
 from panda_core.errors import ModelError
+from panda_core.presets import preset
 
 VARIANTS: dict[str, dict[str, Any]] = {
     **{name: {"detector": name} for name in DETECTORS},

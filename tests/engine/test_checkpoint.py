@@ -89,10 +89,10 @@ def test_half_storage_takes_half_the_room_and_moves_scores_little(
 
 def test_half_storage_keeps_what_does_not_fit_and_all_of_the_calibration(tiny_model: Path, tmp_path: Path) -> None:
     model = load_model(tiny_model)
-    model.percept.mu[0, 0] = 1e6  # type: ignore[union-attr]
+    model.percept.mu[0, 0, 0] = 1e6  # type: ignore[union-attr]
     save_model(tmp_path / "half", model, half=True)
     stored, exact = load_file(tmp_path / "half" / TENSOR_FILE), load_file(tiny_model / TENSOR_FILE)
-    assert stored["percept.mu"][0, 0] == 1e6
+    assert stored["percept.mu"][0, 0, 0] == 1e6
     assert any(value.dtype == torch.float16 for value in stored.values())
     calibration = [name for name in exact if name.startswith("calibration.")]
     assert calibration and all(torch.equal(stored[name], exact[name]) for name in calibration)
@@ -110,9 +110,7 @@ def test_saving_replaces_a_model_and_leaves_nothing_beside_it(tiny_model: Path, 
 
 
 @pytest.mark.parametrize("existing", [True, False], ids=["over-a-model", "as-a-new-model"])
-def test_a_failed_save_leaves_the_place_as_it_was(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: bool
-) -> None:
+def test_a_failed_save_leaves_the_place_as_it_was(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: bool) -> None:
     model = load_model(folder)
     target = folder if existing else tmp_path / "new"
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -120,7 +118,7 @@ def test_a_failed_save_leaves_the_place_as_it_was(
     def fail(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", fail)
+    monkeypatch.setattr(checkpoint, "save", fail)
     with pytest.raises(OSError, match="No space"):
         save_model(target, model)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
@@ -262,10 +260,21 @@ def test_a_configuration_of_other_sizes_is_refused_before_memory_is_taken(folder
 
 
 @pytest.mark.parametrize("field", [("data", "size"), ("percept", "size")])
-def test_an_enormous_image_size_is_refused_before_memory_is_taken(folder: Path, field: tuple[str, str]) -> None:
-    edit_card(folder, put("config", *field, value=32 * 1_000_000))
+def test_an_enormous_image_size_is_refused_before_memory_is_taken(
+    folder: Path, field: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, taken = torch.zeros, []
+
+    def zeros(*shape: int, **options: Any) -> torch.Tensor:
+        made: torch.Tensor = real(*shape, **options)
+        taken.append(0 if made.is_meta else made.numel())
+        return made
+
+    monkeypatch.setattr(torch, "zeros", zeros)
+    edit_card(folder, put("config", *field, value=32 * 100))
     with pytest.raises(ModelError):
         load_model(folder)
+    assert max(taken, default=0) < 1_000_000
 
 
 def test_calibration_arrays_that_are_not_finite_are_refused(folder: Path) -> None:
@@ -297,6 +306,11 @@ def test_calibration_numbers_that_are_not_finite_are_refused(folder: Path, field
         (("count",), "many"),
         (("errors",), []),
         (("maps",), {}),
+        (("maps",), {"residual": 0.0, "percept": 0.0}),
+        (("boundary", "false_alarm_rate"), "often"),
+        (("boundary", "miss_rate"), 1.5),
+        (("fingerprint",), 5),
+        (("lo",), 1e9),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else repr(value),
 )
@@ -309,6 +323,12 @@ def test_calibration_numbers_that_mean_nothing_are_refused(folder: Path, path: t
 def test_a_spread_that_is_not_positive_is_refused(folder: Path) -> None:
     edit_tensors(folder, lambda tensors: tensors["calibration.maps.residual.std"].zero_())
     with pytest.raises(ModelError, match="positive"):
+        load_model(folder)
+
+
+def test_a_calibration_without_normal_scores_is_refused(folder: Path) -> None:
+    edit_tensors(folder, put("calibration.normal_scores", value=torch.zeros(0, dtype=torch.float64)))
+    with pytest.raises(ModelError, match="no normal scores"):
         load_model(folder)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from panda_core.card import CARD_FILE, Card, DataCard, Metric
-from panda_core.config import TINY
 from panda_core.errors import ModelError
+from panda_core.presets import TINY
 from panda_core.ui.engine import LocalEngine
 
 CARD = Card(

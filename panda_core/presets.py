@@ -1,0 +1,52 @@
+"""The presets: configurations as data, never branches in code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from panda_core.config import Config, CriticConfig, DataConfig, GeneratorConfig, LossConfig, PerceptConfig, ScoringConfig, TrainConfig
+from panda_core.errors import ConfigError
+from panda_core.strict import nearest
+
+PAPER = Config(preset="paper", generator=GeneratorConfig(norm="batch"), scoring=ScoringConfig(fusion="sum"))
+BALANCED = replace(
+    PAPER,
+    preset="balanced",
+    generator=GeneratorConfig(norm="group"),
+    critic=CriticConfig(stages=3, norm="group", width=32),
+    loss=LossConfig(
+        reconstruction="perceptual-general",
+        backbone="efficientnet-lite0",
+        pixel_weight=1.0,
+        adversarial_weight=0.05,
+        latent_weight=0.1,
+        kl_weight=1e-3,
+        attention_weight=0.1,
+        feature_matching=1.0,
+        label_smoothing=0.1,
+        critic_accuracy_cap=0.85,
+    ),
+    scoring=ScoringConfig(fusion="weighted"),
+    train=TrainConfig(
+        warmup_steps=600, adversarial_steps=100, adversarial_batch=8, warmup_lr=1e-3, generator_lr=1e-4, critic_lr=4e-4, ema=0.99, clip=1.0
+    ),
+)
+BEST = replace(BALANCED, preset="best", percept=PerceptConfig(enabled=True))
+TINY = replace(
+    BALANCED,
+    preset="tiny",
+    data=DataConfig(size=32, validation_fraction=0.3, minimum=8),
+    generator=GeneratorConfig(width=8, low_channels=4, high_channels=8),
+    critic=CriticConfig(stages=3, norm="group", width=8, attention_maps=4, filters=4),
+    loss=replace(BALANCED.loss, reconstruction="pixel", pixel_weight=0.0),
+    train=replace(BALANCED.train, warmup_steps=6, adversarial_steps=4, batch=4, adversarial_batch=4),
+)
+
+PRESETS: dict[str, Config] = {"paper": PAPER, "balanced": BALANCED, "best": BEST, "tiny": TINY}
+
+
+def preset(name: str) -> Config:
+    """The named preset. Raises ConfigError that lists the known ones."""
+    if name not in PRESETS:
+        raise ConfigError(f"No preset '{name}'.{nearest(name, list(PRESETS))} Presets: {', '.join(PRESETS)}.")
+    return PRESETS[name]

@@ -1,0 +1,101 @@
+"""Where the calibrated numbers come from: labelled anomalies, else synthetic ones, else the normals' tail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from panda_core.calibration import calibrate, gather
+from panda_core.config import ScoringConfig
+from panda_core.data.images import list_images
+from panda_core.errors import CalibrationError
+from panda_core.inspection import Calibration
+from panda_core.inspector import Inspector
+from panda_core.scoring.boundary import MINIMUM_ANOMALOUS
+
+SCORING = ScoringConfig(fusion="weighted")
+
+
+@pytest.fixture(scope="module")
+def good(toy_folder: Path) -> list[Path]:
+    return list_images(toy_folder / "test" / "good")
+
+
+@pytest.fixture(scope="module")
+def scars(toy_folder: Path) -> list[Path]:
+    return list_images(toy_folder / "test" / "scar")
+
+
+def numbers(calibration: Calibration) -> tuple[object, ...]:
+    scores = (calibration.normal_scores.tolist(), calibration.anomalous_scores.tolist())
+    return (calibration.boundary, dict(calibration.errors), calibration.pixel_threshold, calibration.lo, calibration.hi, *scores)
+
+
+def test_enough_labelled_anomalies_are_the_first_choice(inspector: Inspector, good: list[Path], scars: list[Path]) -> None:
+    found = calibrate(inspector.model, good, anomalous_paths=scars[:MINIMUM_ANOMALOUS], scoring=SCORING)
+    assert found.anomalous_scores.size == MINIMUM_ANOMALOUS
+    assert found.boundary.kind == "labelled" or "labelled" in found.boundary.reason
+
+
+def test_too_few_labelled_anomalies_give_way_to_synthetic_ones(inspector: Inspector, good: list[Path], scars: list[Path]) -> None:
+    gathered = gather(inspector.model, good, anomalous_paths=scars[: MINIMUM_ANOMALOUS - 1], scoring=SCORING)
+    assert gathered.source == "synthetic" and len(gathered.masks) == len(gathered.anomalous) == 2 * len(good)
+    assert all(mask.any() for mask in gathered.masks)
+
+
+def test_too_few_labelled_anomalies_are_an_error_where_they_are_insisted_on(
+    inspector: Inspector, good: list[Path], scars: list[Path]
+) -> None:
+    forced = replace(SCORING, boundary="labelled")
+    with pytest.raises(CalibrationError, match=f"at least {MINIMUM_ANOMALOUS}.*there are {MINIMUM_ANOMALOUS - 1}"):
+        calibrate(inspector.model, good, anomalous_paths=scars[: MINIMUM_ANOMALOUS - 1], scoring=forced)
+
+
+def test_synthetic_ones_can_be_forced_past_labelled_ones(inspector: Inspector, good: list[Path], scars: list[Path]) -> None:
+    gathered = gather(inspector.model, good, anomalous_paths=scars, scoring=replace(SCORING, boundary="synthetic"))
+    assert gathered.source == "synthetic" and len(gathered.anomalous) == 2 * len(good)
+
+
+def test_the_tail_can_be_forced_and_needs_no_anomalies(inspector: Inspector, good: list[Path], scars: list[Path]) -> None:
+    found = calibrate(inspector.model, good, anomalous_paths=scars, scoring=replace(SCORING, boundary="tail"))
+    assert found.boundary.kind == "tail" and found.anomalous_scores.size == 0
+    assert found.boundary.value == pytest.approx(found.normal_scores[-1]), "so few images can only give the largest score"
+
+
+def test_too_few_normal_images_are_an_error_that_counts_them(inspector: Inspector, good: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    with pytest.raises(CalibrationError, match="There are 3 normal"):
+        calibrate(inspector.model, [*good[:3], tmp_path / "broken.png", tmp_path / "gone.png"], scoring=SCORING)
+
+
+def test_the_fingerprint_knows_the_images_not_their_order_or_place(inspector: Inspector, good: list[Path], tmp_path: Path) -> None:
+    def fingerprint(paths: list[Path]) -> str:
+        return gather(inspector.model, paths, scoring=replace(SCORING, boundary="tail")).fingerprint
+
+    moved = [tmp_path / path.name for path in good]
+    for source, target in zip(good, moved, strict=True):
+        target.write_bytes(source.read_bytes())
+    assert fingerprint(good) == fingerprint(good[::-1]) == fingerprint(moved)
+    assert fingerprint(good) != fingerprint(good[:-1])
+
+
+def test_the_seed_decides_every_number(inspector: Inspector, good: list[Path]) -> None:
+    first, again, other = (calibrate(inspector.model, good, scoring=SCORING, seed=seed) for seed in (3, 3, 4))
+    assert numbers(first) == numbers(again)
+    assert not np.array_equal(first.anomalous_scores, other.anomalous_scores)
+
+
+def test_progress_counts_every_image_once(inspector: Inspector, good: list[Path]) -> None:
+    said: list[tuple[int, int]] = []
+    calibrate(inspector.model, good, scoring=SCORING, on_progress=lambda done, total: said.append((done, total)))
+    assert said[-1] == (3 * len(good), 3 * len(good)) and said == sorted(said)
+
+
+def test_leaving_an_error_out_leaves_its_map_out(inspector: Inspector, good: list[Path]) -> None:
+    gathered = gather(inspector.model, good, scoring=SCORING)
+    assert "percept" in gathered.normal[0].errors and "percept" in gathered.normal[0].maps
+    found = gathered.without("percept").fit(SCORING)
+    assert "percept" not in found.errors and set(found.maps) == {"residual"} and "recon" in found.errors

@@ -1,0 +1,86 @@
+"""The report of a labelled folder, and the baseline that only looks at colours."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from panda_core.data.folders import LabelledImage
+from panda_core.errors import FolderError
+from panda_core.evaluation import Report, evaluate, trivial_baseline
+from panda_core.inspector import Inspector
+
+
+@pytest.fixture(scope="module")
+def report(inspector: Inspector, toy_folder: Path) -> Report:
+    return evaluate(inspector, toy_folder)
+
+
+def test_a_report_is_json_as_it_is(report: Report) -> None:
+    assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["auroc"] == report.auroc
+
+
+def test_a_report_counts_its_images_and_judges_each_error(report: Report, inspector: Inspector) -> None:
+    assert (report.normal, report.anomalous, report.prevalence) == (6, 6, 0.5)
+    assert report.error_auroc.keys() == inspector.calibration.errors.keys()
+    assert dict(report.defect_count) == {"scar": 6} and report.defect_auroc["scar"] == report.auroc
+    assert all(0 <= value <= 1 for value in (*report.error_auroc.values(), report.false_alarm_rate, report.miss_rate, report.auprc))
+    assert report.auroc_ci[0] <= report.auroc <= report.auroc_ci[1]
+
+
+def test_masks_give_pixel_measures(report: Report) -> None:
+    assert report.pixel_auroc is not None and report.aupro is not None
+    assert 0 <= report.aupro <= 1 and 0 <= report.pixel_auroc <= 1
+
+
+def test_without_masks_there_are_no_pixel_measures(inspector: Inspector, toy_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(toy_folder / "test", tmp_path / "test")
+    found = evaluate(inspector, tmp_path)
+    assert found.pixel_auroc is None and found.aupro is None and found.problems == ()
+
+
+def test_an_unreadable_image_is_a_problem_not_the_end(inspector: Inspector, toy_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(toy_folder / "test", tmp_path / "test")
+    (tmp_path / "test" / "good" / "000.png").write_bytes(b"nothing")
+    found = evaluate(inspector, tmp_path)
+    assert found.normal == 5 and len(found.problems) == 1 and "000.png" in found.problems[0]
+
+
+@pytest.mark.parametrize("missing", ["good", "scar"])
+def test_one_class_alone_cannot_be_evaluated(inspector: Inspector, toy_folder: Path, tmp_path: Path, missing: str) -> None:
+    shutil.copytree(toy_folder / "test", tmp_path / "test")
+    shutil.rmtree(tmp_path / "test" / missing)
+    with pytest.raises(FolderError, match=str(tmp_path)):
+        evaluate(inspector, tmp_path)
+
+
+def test_a_class_none_of_whose_images_can_be_read_is_missing(inspector: Inspector, toy_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(toy_folder / "test", tmp_path / "test")
+    for path in (tmp_path / "test" / "scar").iterdir():
+        path.write_bytes(b"nothing")
+    with pytest.raises(FolderError, match="0 anomalous and 6 normal"):
+        evaluate(inspector, tmp_path)
+
+
+def write_noise(folder: Path, *, count: int, seed: int, cast: tuple[int, int, int] = (0, 0, 0)) -> list[Path]:
+    """Images whose brightness varies, with a colour cast (RGB) added."""
+    folder.mkdir()
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        image = rng.normal(rng.normal(120, 8), 15, (12, 12, 3)) + np.array(cast)
+        cv2.imwrite(str(folder / f"{number:03d}.png"), np.clip(image, 0, 255).astype(np.uint8)[:, :, ::-1])
+    return sorted(folder.iterdir())
+
+
+def test_the_baseline_sees_a_colour_cast_and_nothing_where_there_is_nothing(tmp_path: Path) -> None:
+    train = write_noise(tmp_path / "train", count=80, seed=0)
+    good = [LabelledImage(path, "good", None) for path in write_noise(tmp_path / "good", count=80, seed=1)]
+    red = [LabelledImage(path, "red", None) for path in write_noise(tmp_path / "red", count=80, seed=2, cast=(40, 0, 0))]
+    same = [LabelledImage(path, "same", None) for path in write_noise(tmp_path / "same", count=80, seed=3)]
+    assert trivial_baseline(train, good + red) > 0.99
+    assert 0.35 < trivial_baseline(train, good + same) < 0.65

@@ -1,0 +1,107 @@
+"""Perceptual evidence: strange where the image is strange, fitted on enough images, the same after a round trip."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from panda_core.config import PerceptConfig
+from panda_core.errors import CalibrationError
+from panda_core.percept import GRID_STRIDE, PerceptualEvidence
+
+SIZE = 96
+CONFIG = PerceptConfig(enabled=True, size=SIZE, dimensions=16, top=4)
+ROWS, COLUMNS = slice(48, 72), slice(16, 40)
+
+
+def make_normals(count: int, *, seed: int, slope: float = 1.0) -> Tensor:
+    """A brightness ramp with a little noise, count x 3 x SIZE x SIZE in [-1, 1]."""
+    noise = torch.randn(count, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
+    ramp = slope * torch.linspace(-0.5, 0.5, SIZE).expand(count, 3, SIZE, SIZE)
+    return (ramp + 0.05 * noise).clamp(-1, 1)
+
+
+def plant(x: Tensor) -> Tensor:
+    """The same images with a chequered square in ROWS, COLUMNS."""
+    planted = x.clone()
+    grid = torch.arange(24) // 4
+    planted[:, :, ROWS, COLUMNS] = ((grid[:, None] + grid[None]) % 2 * 2.0 - 1.0).expand(len(x), 3, 24, 24)
+    return planted
+
+
+@pytest.fixture(scope="module")
+def percept() -> PerceptualEvidence:
+    evidence = PerceptualEvidence(CONFIG, pretrained=True)
+    evidence.fit(make_normals(24, seed=0).split(7))
+    return evidence.eval()
+
+
+def test_the_distance_rises_on_a_planted_square(percept: PerceptualEvidence) -> None:
+    x = make_normals(4, seed=1)
+    normal, planted = percept.measure(x)[0]["percept"], percept.measure(plant(x))[0]["percept"]
+    assert normal.shape == (4,) and planted.min() > normal.max() + 1
+
+
+def test_the_map_peaks_on_the_planted_square(percept: PerceptualEvidence) -> None:
+    side = SIZE // GRID_STRIDE
+    maps = percept.measure(plant(make_normals(4, seed=1)))[1]["percept"]
+    assert maps.shape == (4, 1, side, side) and bool((maps >= 0).all())
+    for peak in maps.flatten(1).argmax(dim=1).tolist():
+        row, column = divmod(peak, side)
+        assert ROWS.start // GRID_STRIDE - 1 <= row <= ROWS.stop // GRID_STRIDE
+        assert COLUMNS.start // GRID_STRIDE - 1 <= column <= COLUMNS.stop // GRID_STRIDE
+
+
+def test_an_image_gets_the_same_in_a_batch_and_alone(percept: PerceptualEvidence) -> None:
+    x = plant(make_normals(3, seed=2))
+    together = percept.measure(x)[0]["percept"]
+    alone = torch.cat([percept.measure(image[None])[0]["percept"] for image in x])
+    assert torch.allclose(together, alone, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("modes", "count"), [(1, 0), (1, 3), (2, 7)])
+def test_too_few_images_for_the_gaussians_are_an_error_that_counts_them(modes: int, count: int) -> None:
+    evidence = PerceptualEvidence(replace(CONFIG, modes=modes), pretrained=False)
+    with pytest.raises(CalibrationError, match=rf"at least {4 * modes}.*there are {count}"):
+        evidence.fit([make_normals(count, seed=0)] if count else [])
+
+
+def test_four_images_are_enough() -> None:
+    evidence = PerceptualEvidence(CONFIG, pretrained=True)
+    evidence.fit([make_normals(4, seed=0)])
+    assert evidence.measure(make_normals(2, seed=1))[0]["percept"].isfinite().all()
+
+
+def test_two_modes_know_both_kinds_of_normal() -> None:
+    first, second = make_normals(12, seed=0), make_normals(12, seed=1, slope=-1.0)
+    evidence = PerceptualEvidence(replace(CONFIG, modes=2), pretrained=True)
+    evidence.fit([torch.cat([first, second])])
+    fresh = torch.cat([make_normals(3, seed=2), make_normals(3, seed=3, slope=-1.0)])
+    assert evidence.measure(plant(fresh))[0]["percept"].min() > evidence.measure(fresh)[0]["percept"].max()
+
+
+def test_a_fit_does_not_depend_on_how_the_images_were_batched(percept: PerceptualEvidence) -> None:
+    other = PerceptualEvidence(CONFIG, pretrained=True)
+    other.fit([make_normals(24, seed=0)])
+    x = plant(make_normals(2, seed=1))
+    assert torch.allclose(other.measure(x)[0]["percept"], percept.measure(x)[0]["percept"], rtol=1e-2)
+
+
+def test_a_loaded_state_measures_the_same_to_the_bit(percept: PerceptualEvidence) -> None:
+    x = plant(make_normals(2, seed=1))
+    other = PerceptualEvidence(CONFIG, pretrained=False).eval()
+    before = other.measure(x)[0]["percept"]
+    other.load_state_dict(percept.state_dict())
+    assert torch.equal(other.measure(x)[0]["percept"], percept.measure(x)[0]["percept"])
+    assert not torch.equal(before, percept.measure(x)[0]["percept"])
+
+
+def test_half_precision_around_it_does_not_spoil_the_distance(percept: PerceptualEvidence) -> None:
+    difference = torch.randn(5, 3, CONFIG.dimensions, generator=torch.Generator().manual_seed(0))
+    factor = percept._unpacked()[0, :5]
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = percept._distance(difference, factor)
+    assert torch.equal(inside, percept._distance(difference, factor))
