@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from panda_core.card import DataCard, Metric
-from panda_core.checkpoint import load_model, save_model
+from panda_core.checkpoint import Model, load_model, save_model
 from panda_core.data.folders import labelled_test
 from panda_core.data.images import list_images
 from panda_core.evaluation import evaluate, trivial_baseline
@@ -130,7 +130,7 @@ def publish(kind: str, recipe: Recipe, run: RunDir) -> None:
         fingerprint=data.fingerprint,
     )
     model.name = kind
-    model.card = replace(model.card, name=kind, title=recipe.title, data=card, limits=recipe.limits)
+    model.card = replace(model.card, name=kind, title=recipe.title, data=card, limits=recipe.limits + unused_errors(model))
     with tempfile.TemporaryDirectory() as folder:
         save_model(Path(folder) / kind, model, half=True)
         inspector = Inspector.load(Path(folder) / kind)
@@ -140,6 +140,14 @@ def publish(kind: str, recipe: Recipe, run: RunDir) -> None:
     model.card = replace(model.card, metrics=tuple(metrics))
     save_model(target, model, half=True)
     print(f"{target}: " + "; ".join(f"{m.data} {m.auroc:.3f} (trivial {m.trivial_auroc:.3f})" for m in metrics))
+
+
+def unused_errors(model: Model) -> tuple[str, ...]:
+    """A sentence naming the errors that the fusion gave no weight; none where all count."""
+    errors = model.calibration.errors if model.calibration else {}
+    idle = [name for name, stats in errors.items() if stats.weight == 0]
+    used = ", ".join(f"{name} {stats.weight:.2f}" for name, stats in errors.items() if stats.weight)
+    return (f"Its score weighs {used}; {', '.join(idle)} did not help on validation images and count for nothing.",) if idle else ()
 
 
 def measure(inspector: Inspector, folder: Path, normals: Path, label: str) -> Metric:

@@ -188,7 +188,7 @@ class ScoringConfig:
     def __post_init__(self) -> None:
         for name in ("false_alarm_rate", "pixel_false_alarm_rate"):
             _check(f"scoring.{name}", getattr(self, name), 0.0 < getattr(self, name) < 0.5, "lie between 0 and 0.5")
-        _check("scoring.smoothing", self.smoothing, self.smoothing >= 0, "not be negative")
+        _check("scoring.smoothing", self.smoothing, 0 <= self.smoothing <= 32, "lie in 0..32")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +237,7 @@ class TrainConfig:
             _check(f"train.{name}", getattr(self, name), getattr(self, name) >= 2, "be at least 2")
         for name in ("weight_decay", "clip", "pretext_steps", "seed"):
             _check(f"train.{name}", getattr(self, name), getattr(self, name) >= 0, "not be negative")
+        _check("train.seed", self.seed, self.seed < 2**63, "be smaller than 2^63")
         _check("train.ema", self.ema, 0.0 <= self.ema < 1.0, "lie in [0, 1)")
         for name in ("generator_lr", "critic_lr", "warmup_lr"):
             _check(f"train.{name}", getattr(self, name), getattr(self, name) > 0, "be positive")

@@ -2,8 +2,8 @@
 
 Features of three layers of f are brought to one grid, locally averaged and standardised; at each location a Gaussian is
 fitted over the normal training images, its covariance shrunk towards the mean covariance of all locations. Where normal
-images come in several kinds (*modes*), each kind has Gaussians of its own. The Mahalanobis distance is a map; the mean of
-its largest values is the error `percept`.
+images come in several kinds (*modes*), each kind has Gaussians of its own. The Mahalanobis distance is a map; standardised by
+what it usually is at each location, the mean of its largest values is the error `percept`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class PerceptualEvidence(nn.Module):
     chosen: Tensor
     mu: Tensor
     usual: Tensor
+    place_mean: Tensor
+    place_std: Tensor
     whitening: Tensor
 
     def __init__(self, config: PerceptConfig, *, pretrained: bool) -> None:
@@ -56,6 +58,8 @@ class PerceptualEvidence(nn.Module):
         self.register_buffer("chosen", torch.randperm(total, generator=generator)[: self.dimensions].sort().values)
         self.register_buffer("mu", torch.zeros(config.modes, cells, self.dimensions))
         self.register_buffer("whitening", torch.zeros(config.modes, cells, packed))
+        self.register_buffer("place_mean", torch.zeros(config.modes, cells))
+        self.register_buffer("place_std", torch.ones(config.modes, cells))
         self.register_buffer("usual", torch.tensor([[0.0, 1.0]]).repeat(config.modes, 1))
         self._factor: Tensor | None = None
 
@@ -84,16 +88,21 @@ class PerceptualEvidence(nn.Module):
     def _fit_mode(self, mode: int, values: Tensor) -> None:
         """Gaussians of one mode, and what its error usually is: n x cells x channels.
 
-        Tighter or larger modes give smaller distances. So that modes can be compared, the error is standardised by its mean and
-        standard deviation over images that were left out of a first fit.
+        Edges vary more than surfaces, and tighter or larger modes give smaller distances. So that locations and modes can be
+        compared, both are standardised by their mean and standard deviation over images that were left out of a first fit.
         """
         if len(values) < MINIMUM_IMAGES:
             raise CalibrationError(f"A mode of normal images holds only {len(values)}; lower percept.modes ({self.config.modes}).")
         y = self._scaled(values.to(self.mu.device))[..., self.chosen].transpose(0, 1).contiguous()
         held = torch.arange(len(values), device=y.device) % HOLD_OUT == 0
         mean, factor = self._gaussians(y[:, ~held])
-        usual = self._top(self._distance(y[:, held] - mean[:, None], factor))
-        self.usual[mode] = torch.stack([usual.mean(), usual.std() if len(usual) > 1 else usual.mean()]).clamp_min(1e-6)
+        distance = self._distance(y[:, held] - mean[:, None], factor)
+        self.place_mean[mode] = distance.mean(dim=0)
+        spread = distance.std(dim=0) if len(distance) > 1 else distance.mean(dim=0)
+        # Few images give a noisy spread: halfway to the typical one.
+        self.place_std[mode] = (0.5 * (spread + spread.median())).clamp_min(1e-6)
+        usual = self._top(distance, mode)
+        self.usual[mode] = torch.stack([usual.mean(), (usual.std() if len(usual) > 1 else usual.abs().mean()).clamp_min(1e-6)])
         self.mu[mode], factor = self._gaussians(y)
         rows, columns = torch.tril_indices(self.dimensions, self.dimensions, device=factor.device)
         self.whitening[mode] = factor[:, rows, columns]
@@ -117,13 +126,14 @@ class PerceptualEvidence(nn.Module):
         y = self._scaled(self._grid(x).float())[..., self.chosen].transpose(0, 1)
         factors = self._unpacked()
         modes = [self._distance(y - mean[:, None], factor) for mean, factor in zip(self.mu, factors, strict=True)]
-        tops = torch.stack([(self._top(d) - usual[0]) / usual[1] for d, usual in zip(modes, self.usual, strict=True)])
+        tops = torch.stack([(self._top(d, mode) - self.usual[mode, 0]) / self.usual[mode, 1] for mode, d in enumerate(modes)])
         top, nearest = tops.min(dim=0)
         shown = torch.stack(modes)[nearest, torch.arange(len(x), device=x.device)]
         return {"percept": top}, {"percept": shown.reshape(len(x), 1, self.side, self.side)}
 
-    def _top(self, distance: Tensor) -> Tensor:
-        """Mean of the largest distances: B x cells -> B."""
+    def _top(self, distance: Tensor, mode: int) -> Tensor:
+        """Mean of the largest distances, each standardised at its location: B x cells -> B."""
+        distance = (distance - self.place_mean[mode]) / self.place_std[mode]
         return distance.topk(min(self.config.top, distance.shape[1]), dim=1).values.mean(dim=1)
 
     @staticmethod

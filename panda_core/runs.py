@@ -88,7 +88,10 @@ class RunDir:
         path = Path(path).resolve()
         if (path / "config.json").exists() and not cls.open(path)._failed_at_once():
             raise TrainingError(f"{path} already holds a run. Choose another folder, or go on with it: panda train --run {path} --resume")
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f"{path} cannot be made a run folder ({error.strerror}). Choose another folder.") from error
         run = cls(path, config=config, data=Path(data).resolve(), name=name or path.name)
         header = {"name": run.name, "data": str(run.data), "created": time.time(), "version": _version(), "config": config.to_dict()}
         _replace(path / "config.json", json.dumps(header, indent=2, ensure_ascii=False), durable=True)

@@ -50,10 +50,21 @@ def call_json(capsys: Captured, *arguments: object) -> Any:
     return json.loads(out)
 
 
+OPTIONS = {
+    "inspect": "--pixel-threshold",
+    "train": "--resume",
+    "calibrate": "--anomalies",
+    "pretext": "--task",
+    "evaluate": "--seed",
+    "models": "--json",
+    "examples": "--count",
+}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(capsys: Captured, command: str) -> None:
     code, out, _ = call(capsys, command, "--help")
-    assert code == 0 and "Usage: panda" in out and len(out.splitlines()) > 5
+    assert code == 0 and "Usage: panda" in out and len(out.splitlines()) > 5 and OPTIONS[command] in out
 
 
 def test_the_help_lists_every_command(capsys: Captured) -> None:
@@ -62,7 +73,9 @@ def test_the_help_lists_every_command(capsys: Captured) -> None:
 
 
 def test_the_help_loads_neither_torch_nor_a_command() -> None:
-    code = "import sys; from panda_core.__main__ import run; run(['--help']); sys.exit('torch' in sys.modules or 'rich' in sys.modules)"
+    code = (
+        "import sys; from panda_core.__main__ import run; run(['--help']); sys.exit(bool({'torch', 'gradio', 'rich'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
@@ -84,6 +97,12 @@ def test_the_help_loads_neither_torch_nor_a_command() -> None:
         (["calibrate", "d", "--model", "no-such-model", "--out", "o"], "no-such-model"),
         (["evaluate", "d", "--model", "no-such-model"], "no-such-model"),
         (["examples", "--kind", "fish", "--out", "o"], "fish"),
+        (["examples", "--kind", "leaf", "--out", "o", "--seed", "-1"], "seed"),
+        (["examples", "--kind", "leaf", "--out", "o", "--count", "0"], "count"),
+        (["examples", "--kind", "xray", "--out", "o", "--size", "7"], "size"),
+        (["evaluate", "d", "--model", "m", "--seed", "-1"], "seed"),
+        (["pretext", "d", "--out", "absent/weights.safetensors"], "absent"),
+        (["train", "d", "--run", "r", "--set", "train.seed=-1"], "train.seed"),
     ],
 )
 def test_bad_usage_is_one_message_and_exit_code_2(
@@ -239,6 +258,15 @@ def test_calibrating_writes_a_copy_and_leaves_the_model_alone(capsys: Captured, 
     assert code == 2 and "already holds a model" in err
 
 
+def test_calibrating_never_replaces_what_a_person_keeps(capsys: Captured, toy_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "mine.txt").write_text("mine")
+    for out in (tmp_path / "photos", tmp_path / "photos" / "mine.txt"):
+        code, _, err = call(capsys, "calibrate", toy_folder / "test" / "good", "--model", tiny_model, "--out", out)
+        assert code == 2 and "--out" in err
+    assert (tmp_path / "photos" / "mine.txt").read_text() == "mine"
+
+
 def test_evaluating_gives_a_report(capsys: Captured, toy_folder: Path, tiny_model: Path) -> None:
     report = call_json(capsys, "evaluate", toy_folder, "--model", tiny_model)
     low, high = report["auroc_ci"]
@@ -262,6 +290,31 @@ def test_examples_are_the_same_for_the_same_seed(capsys: Captured, tmp_path: Pat
     images = {name: {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*.png")} for name in "abc"}
     assert images["a"] == images["b"] != images["c"]
     assert len([p for p in images["a"] if p.parts[:2] == ("train", "good")]) == 2
+
+
+def test_examples_have_the_mvtec_layout_with_a_mask_for_every_anomaly(capsys: Captured, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    assert call(capsys, "examples", "--kind", "xray", "--out", out, "--count", 2, "--size", 32)[0] == 0
+    assert len(list((out / "train" / "good").glob("*.png"))) == 2 and list((out / "test" / "good").glob("*.png"))
+    anomalous = [path for path in (out / "test").glob("*/*.png") if path.parent.name != "good"]
+    assert anomalous and all((out / "ground_truth" / path.parent.name / f"{path.stem}_mask.png").exists() for path in anomalous)
+
+
+def test_examples_leave_a_folder_that_holds_something_alone(capsys: Captured, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    code, _, err = call(capsys, "examples", "--kind", "leaf", "--out", tmp_path, "--count", 1, "--size", 32)
+    assert code == 2 and "not empty" in err and [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("train.seed=3", 3), ("loss.kl_weight=1e-3", 1e-3), ("percept.enabled=true", True), ("data.augment=none", "none"), ("a.b=c=d", "c=d")],
+)
+def test_a_setting_is_json_where_it_parses_and_a_word_otherwise(text: str, found: object) -> None:
+    from panda_core.cli.training import parse_change
+
+    value = parse_change(text)[1]
+    assert value == found and type(value) is type(found)
 
 
 def test_the_process_itself_keeps_the_contract(toy_folder: Path, tiny_model: Path) -> None:

@@ -32,7 +32,11 @@ def test_presets_differ() -> None:
 
 def test_the_paper_preset_is_literal() -> None:
     config = preset("paper")
+    assert (config.train.generator_lr, config.train.critic_lr, config.train.batch, config.train.optimiser) == (7e-6, 1e-5, 15, "adam")
+    assert (config.loss.reconstruction, config.generator.norm, config.critic.norm, config.critic.stages) == ("pixel", "batch", "batch", 4)
     assert config.train.warmup_steps == 0 and config.loss.kl_weight == 0 and not config.percept.enabled
+    assert config.loss.feature_matching == config.loss.label_smoothing == config.train.ema == 0
+    assert config.loss.critic_accuracy_cap == 1 and config.scoring.fusion == "sum"
     assert {config.loss.reconstruction_weight, config.loss.adversarial_weight, config.loss.latent_weight} == {1.0}
 
 
@@ -78,6 +82,13 @@ def test_an_unknown_field_is_answered_with_the_nearest(values: dict[str, Any], n
         ("train.ema", 1.0),
         ("train.generator_lr", 0.0),
         ("train.warmup_steps", -1),
+        ("train.weight_decay", -1.0),
+        ("train.clip", -1.0),
+        ("train.clip", float("nan")),
+        ("train.seed", -1),
+        ("train.seed", 2**63),
+        ("scoring.smoothing", 33.0),
+        ("critic.width", 0),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_its_full_name(field: str, value: float) -> None:

@@ -96,6 +96,10 @@ def test_importing_this_part_does_not_load_torch(part: str) -> None:
     assert found.returncode == 0, found.stderr or f"{part} loads torch"
 
 
+def test_modules_are_named_by_what_they_hold() -> None:
+    assert not {path.stem for path in MODULES} & {"utils", "util", "common", "helpers", "misc", "tools"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=dotted)
 def test_no_module_is_longer_than_a_person_reads(path: Path) -> None:
     lines = len(path.read_text(encoding="utf-8").splitlines())

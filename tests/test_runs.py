@@ -63,6 +63,12 @@ def test_a_folder_with_a_run_is_refused_and_left_alone(run: RunDir, tmp_path: Pa
     assert (run.path / "config.json").read_bytes() == before
 
 
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="cannot be made a run folder"):
+        RunDir.create(tmp_path / "file", preset("tiny"), tmp_path)
+
+
 def test_a_run_that_failed_before_it_read_its_data_may_be_made_again(run: RunDir, tmp_path: Path) -> None:
     run.write_status("failed", detail="no such folder")
     again = RunDir.create(run.path, preset("tiny"), tmp_path / "right")

@@ -143,6 +143,8 @@ def calibrate(
 
     if (out / "card.json").exists():
         raise FolderError(f"{out} already holds a model. Choose another --out folder.")
+    if out.exists() and (out.is_file() or any(out.iterdir())):
+        raise FolderError(f"{out} exists and is not an empty folder; saving there would replace it. Choose another --out folder.")
     loaded = load_model(find_model(model), device=pick_device(device))
     if (folder / "train" / "good").is_dir():
         raise FolderError(

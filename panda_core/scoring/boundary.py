@@ -19,6 +19,8 @@ from panda_core.inspection import Boundary, NoCrossing
 Source = Literal["labelled", "synthetic"]
 Floats = NDArray[np.float64]
 
+MOST_FALSE_ALARMS = 0.25
+"""A boundary from synthetic anomalies that calls more normal images anomalous than this is not used unless asked for."""
 MINIMUM_ANOMALOUS = 4
 """Fewer anomalous calibration images than this give no density to compare with."""
 
@@ -88,6 +90,8 @@ def choose_boundary(normal_scores: ArrayLike, anomalous_scores: ArrayLike, *, so
     if source is None or scoring.boundary == "tail":
         return _with_misses(tail_boundary(normal, scoring.false_alarm_rate), anomalous)
     found = _fitted_crossing(normal, anomalous)
+    if source == "synthetic" and scoring.boundary == "auto" and not isinstance(found, NoCrossing):
+        found = _worth_having(normal, found)
     if isinstance(found, NoCrossing):
         tail = tail_boundary(normal, scoring.false_alarm_rate)
         return _with_misses(replace(tail, reason=f"No boundary from {source} anomalies: {found.reason}. {tail.reason}"), anomalous)
@@ -109,6 +113,14 @@ def _fitted_crossing(normal: Floats, anomalous: Floats) -> float | NoCrossing:
     if anomalous.size < MINIMUM_ANOMALOUS:
         return NoCrossing(f"{anomalous.size} anomalous calibration images are too few, {MINIMUM_ANOMALOUS} are needed")
     return crossing(float(normal.mean()), float(normal.std()), float(anomalous.mean()), float(anomalous.std()))
+
+
+def _worth_having(normal: Floats, found: float) -> float | NoCrossing:
+    """The crossing, unless synthetic anomalies are so subtle that it would call a large share of normal images anomalous."""
+    alarms = float(np.mean(normal > found))
+    if alarms <= MOST_FALSE_ALARMS:
+        return found
+    return NoCrossing(f"the two densities overlap so far that {alarms:.0%} of the normal images would be called anomalous")
 
 
 def _with_misses(boundary: Boundary, anomalous: Floats) -> Boundary:

@@ -197,4 +197,4 @@ def _measurement_row(measurement: Measurement) -> str:
 
 
 def _interval(measurement: Measurement) -> str:
-    return "" if measurement.low is None or measurement.high is None else f" {measurement.low:.3f}–{measurement.high:.3f}"
+    return "" if measurement.low is None or measurement.high is None else f"<br>{measurement.low:.3f}–{measurement.high:.3f}"

@@ -116,3 +116,13 @@ def test_insisting_on_a_source_that_is_not_there_is_an_error() -> None:
 def test_identical_broken_or_absent_normal_scores_are_an_error(normal) -> None:
     with pytest.raises(CalibrationError):
         choose_boundary(normal, [], source=None, scoring=ScoringConfig())
+
+
+def test_synthetic_anomalies_too_subtle_to_help_leave_the_boundary_to_the_tail_unless_forced() -> None:
+    rng = np.random.default_rng(5)
+    normal, barely = rng.normal(0, 1, 200), rng.normal(0.3, 1, 200)
+    said = choose_boundary(normal, barely, source="synthetic", scoring=ScoringConfig())
+    assert said.kind == "tail" and "overlap" in said.reason
+    forced = choose_boundary(normal, barely, source="synthetic", scoring=ScoringConfig(boundary="synthetic"))
+    assert forced.kind == "synthetic" and forced.false_alarm_rate is not None and forced.false_alarm_rate > 0.25
+    assert choose_boundary(normal, barely, source="labelled", scoring=ScoringConfig()).kind == "labelled"
