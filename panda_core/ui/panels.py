@@ -193,7 +193,7 @@ def _measurements(measurements: Sequence[Measurement]) -> str:
 def _measurement_row(measurement: Measurement) -> str:
     trivial = "–" if measurement.trivial is None else f"{measurement.trivial:.3f}"
     cells = f"<td><b>{measurement.auroc:.3f}</b>{_interval(measurement)}</td><td>{trivial}</td>"
-    return f'<tr><th scope="row">{escape(measurement.data)}</th>{cells}</tr>'
+    return f'<tr><th scope="row">{escape(measurement.data).replace("/", "/<wbr>")}</th>{cells}</tr>'
 
 
 def _interval(measurement: Measurement) -> str:
