@@ -80,7 +80,7 @@ class PerceptualEvidence(nn.Module):
         values = torch.cat(raw)
         self.channel_mean.copy_(values.mean(dim=(0, 1)))
         self.channel_std.copy_(values.std(dim=(0, 1)).clamp_min(1e-6))
-        groups = _group(self._scaled(values.mean(dim=1)), self.config.modes)
+        groups = _group(self._scaled(values.mean(dim=1).to(self.mu.device)).cpu(), self.config.modes)
         for mode in range(self.config.modes):
             self._fit_mode(mode, values[groups == mode])
         self._factor = None

@@ -10,9 +10,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Literal, cast
 
@@ -30,6 +31,7 @@ from panda_core.data.images import prepare, read_image
 from panda_core.detectors import build_detector
 from panda_core.devices import autocast_dtype, pick_device
 from panda_core.errors import ImageError, PandaError, TrainingError
+from panda_core.inspection import Picture
 from panda_core.percept import PerceptualEvidence
 from panda_core.pretext import pretrain_vgg19
 from panda_core.pretext import save as save_pretext
@@ -156,7 +158,7 @@ class _Stages:
             return
         save_state(self.run.state_path, state)
         size = self.config.data.size
-        images = [torch.from_numpy(prepare(read_image(path), size)) for path in _readable(validation, PREVIEW_IMAGES)]
+        images = [torch.from_numpy(prepare(image, size)) for image in islice(_readable(validation), PREVIEW_IMAGES)]
         x = self.fabric.to_device(torch.stack(images))
         with torch.inference_mode(), self.fabric.autocast():
             seen = detector.examine(x)  # type: ignore[operator]
@@ -208,8 +210,8 @@ class _Stages:
 
     def _prepared(self, paths: Sequence[Path], *, batch: int = 16) -> Iterator[Tensor]:
         images = []
-        for path in _readable(paths, len(paths)):
-            images.append(torch.from_numpy(prepare(read_image(path), self.config.percept.size)))
+        for image in _readable(paths):
+            images.append(torch.from_numpy(prepare(image, self.config.percept.size)))
             if len(images) == batch:
                 yield self.fabric.to_device(torch.stack(images))
                 images = []
@@ -235,17 +237,11 @@ def _fabric(config: Config, device: str, devices: int) -> Fabric:
     )
 
 
-def _readable(paths: Sequence[Path], count: int) -> list[Path]:
-    found: list[Path] = []
+def _readable(paths: Sequence[Path]) -> Iterator[Picture]:
+    """The images that can be read, each decoded once; the folder scan has listed the others."""
     for path in paths:
-        if len(found) == count:
-            break
-        try:
-            read_image(path)
-        except ImageError:
-            continue
-        found.append(path)
-    return found
+        with suppress(ImageError):
+            yield read_image(path)
 
 
 def _write_preview(path: Path, pairs: Tensor) -> None:
