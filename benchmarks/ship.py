@@ -96,7 +96,7 @@ def main() -> None:
     if (arguments.run / "config.json").exists():
         run = RunDir.open(arguments.run)
     else:
-        config = preset("best").override(**{"data.augment": recipe.augment})
+        config = preset("best").override(**{"data.augment": recipe.augment, "percept.modes": 5, "percept.dimensions": 80})
         run = RunDir.create(arguments.run, config, collect(arguments.kind, recipe, arguments.run.with_name(f"{arguments.run.name}-data")))
     if run.status().state != "done":
         run_training(run)
