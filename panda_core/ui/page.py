@@ -16,9 +16,10 @@ from gradio.utils import get_upload_folder, is_in_or_equal
 
 from panda_core.errors import ImageError, PandaError
 from panda_core.ui import handlers, panels
+from panda_core.ui.component import file_reference, mount_assets
 from panda_core.ui.engine import Engine, ModelEntry
 from panda_core.ui.handlers import Range, Screen
-from panda_core.ui.stage import build_stage, file_reference
+from panda_core.ui.stage import build_stage
 from panda_core.ui.theme import build_theme
 from panda_core.ui.view import View, discard
 
@@ -255,6 +256,7 @@ def _uploaded_file(path: str) -> Path:
 
 def mount(application: Any, page: gr.Blocks) -> Any:
     """The page at the root of a FastAPI application, with our look and without Gradio's extras; returns the application."""
+    mount_assets(application)
     mounted = gr.mount_gradio_app(
         application,
         page,

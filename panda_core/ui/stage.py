@@ -22,11 +22,6 @@ def build_stage(value: Mapping[str, Any], *, elem_id: str) -> gr.HTML:
     return gr.HTML(value, html_template=_template(), js_on_load=script, apply_default_css=False, elem_id=elem_id)
 
 
-def file_reference(path: Path) -> dict[str, Any]:
-    """What Gradio copies into its cache and gives a ``url``."""
-    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
-
-
 def _template() -> str:
     buttons = "".join(_button(name, label) for name, label in {"all": "All", **VIEWS}.items())
     figures = "".join(_figure(name, label) for name, label in VIEWS.items())
