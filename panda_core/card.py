@@ -18,6 +18,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from panda_core.config import Config
 from panda_core.errors import ConfigError, ModelError
+from panda_core.places import home
 
 T = TypeVar("T")
 FORMAT = 1
@@ -164,9 +165,9 @@ def read_card(folder: Path) -> Card:
 
 
 def model_places() -> list[Path]:
-    """Folders searched for models: $PANDA_MODELS, the shipped weights/, ~/.panda/models."""
+    """Folders searched for models: $PANDA_MODELS, the shipped weights/, and models/ in `places.home`."""
     own = os.environ.get("PANDA_MODELS")
-    return ([Path(own)] if own else []) + [SHIPPED, Path.home() / ".panda" / "models"]
+    return ([Path(own)] if own else []) + [SHIPPED, home() / "models"]
 
 
 def list_models() -> list[Path]:

@@ -18,11 +18,11 @@ LONGEST = 300
 
 # From the ground up. A part may import the parts of lower layers, and itself; never its own layer's others.
 LAYERS: tuple[set[str], ...] = (
-    {"errors"},
+    {"errors", "places"},
     {"strict"},
     {"config"},
     {"presets"},
-    {"inspection", "card", "devices", "runs"},
+    {"inspection", "card", "devices", "runs", "history", "roi"},
     {"scoring", "nets", "data", "procedural"},
     {"pretrained", "pretext"},
     {"detectors", "percept"},
@@ -31,12 +31,14 @@ LAYERS: tuple[set[str], ...] = (
     {"calibration", "evaluation"},
     {"trainer"},
     {"rendering"},
+    {"batch", "video"},
+    {"report"},
     {"cli", "ui"},
     {"__main__"},
 )
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 
-FREE_OF_TORCH = ("scoring", "data", "procedural", "card", "runs", "rendering", "cli", "__main__", "ui")
+FREE_OF_TORCH = ("scoring", "data", "procedural", "card", "runs", "history", "roi", "rendering", "batch", "video", "report", "cli", "__main__", "ui")
 """Parts whose import must not load torch: arithmetic and decoding stay light, and the page and `--help` open at once."""
 
 
