@@ -109,7 +109,7 @@ def measure(name: str, seed: int, size: int, run_path: Path) -> list[dict[str, A
         "versions": versions(),
         "critic": critic_health(model, run, splits.validation),
     }
-    balanced = calibration_images.without("percept").fit(model.config.scoring)
+    balanced = calibration_images.without("percept", "percept_pooled").fit(model.config.scoring)
     best = calibration_images.fit(model.config.scoring)
     return [
         {"preset": label, **common, **figures(seen, fit, model.config, seed)} for label, fit in (("balanced", balanced), ("best", best))

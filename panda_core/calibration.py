@@ -41,9 +41,9 @@ class Gathered:
     source: Source | None
     fingerprint: str
 
-    def without(self, name: str) -> Gathered:
-        """The same images as seen by a model that lacks the error and the map of this name."""
-        normal, anomalous = (tuple(_drop(evidence, name) for evidence in side) for side in (self.normal, self.anomalous))
+    def without(self, *names: str) -> Gathered:
+        """The same images as seen by a model that lacks the errors and the maps of these names."""
+        normal, anomalous = (tuple(_drop(evidence, names) for evidence in side) for side in (self.normal, self.anomalous))
         return replace(self, normal=normal, anomalous=anomalous)
 
     def fit(self, scoring: ScoringConfig) -> Calibration:
@@ -102,9 +102,9 @@ def gather(
     )
 
 
-def _drop(evidence: Evidence, name: str) -> Evidence:
-    errors = {other: value for other, value in evidence.errors.items() if other != name}
-    return replace(evidence, errors=errors, maps={other: value for other, value in evidence.maps.items() if other != name})
+def _drop(evidence: Evidence, names: Sequence[str]) -> Evidence:
+    errors = {name: value for name, value in evidence.errors.items() if name not in names}
+    return replace(evidence, errors=errors, maps={name: value for name, value in evidence.maps.items() if name not in names})
 
 
 def _source(scoring: ScoringConfig, labelled: int) -> Source | None:

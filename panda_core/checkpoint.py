@@ -150,7 +150,7 @@ def _assemble(card: Card, tensors: Mapping[str, Tensor], device: torch.device | 
     calibration = None
     if card.calibration or part("calibration."):
         calibration = _unpack_calibration(card.calibration, part("calibration."))
-        _check_calibration(calibration, card.config, {*detector.error_names, *(["percept"] if percept else [])})
+        _check_calibration(calibration, card.config, {*detector.error_names, *(percept.error_names if percept else ())})
     detector.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     return Model(card.name, card.config, cast(DetectorModule, detector), percept, calibration, card)
 

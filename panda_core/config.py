@@ -161,6 +161,8 @@ class PerceptConfig:
     """Kinds of normal image (crops, product variants) with Gaussians of their own; an image is held against the nearest."""
     top: int = 40
     """The error is the mean of this many largest distances."""
+    pooled: bool = False
+    """Whether the model has the error ``percept_pooled``, too: how unusual the features are as a whole."""
 
     def __post_init__(self) -> None:
         _check("percept.size", self.size, self.size >= 32 and self.size % 32 == 0, "be a multiple of 32, at least 32")

@@ -31,7 +31,7 @@ class Evidence:
     """What a detector said about one image, before calibration."""
 
     errors: Mapping[str, float]
-    """Raw error by name ("recon", "adv_x", "adv_rec", "percept"); larger = stranger."""
+    """Raw error by name ("recon", "adv_x", "adv_rec", "percept", "percept_pooled"); larger = stranger."""
     reconstruction: Picture
     """S x S x 3 uint8 RGB."""
     maps: Mapping[str, FloatMap]

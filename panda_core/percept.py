@@ -4,11 +4,15 @@ Features of three layers of f are brought to one grid, locally averaged and stan
 fitted over the normal training images, its covariance shrunk towards the mean covariance of all locations. Where normal
 images come in several kinds (*modes*), each kind has Gaussians of its own. The Mahalanobis distance is a map; standardised by
 what it usually is at each location, the mean of its largest values is the error `percept`.
+
+What is strange as a whole rather than somewhere (another colour, another texture all over) is the second error, `percept_pooled`:
+the distance of the features' mean and standard deviation over all locations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from scipy.cluster.vq import kmeans2
@@ -18,6 +22,7 @@ from torch.nn import functional
 from panda_core.config import PerceptConfig
 from panda_core.errors import CalibrationError
 from panda_core.nets.perceptual import build_features
+from panda_core.pooled import PooledGaussian
 from panda_core.pretrained import load_imagenet, resolve_backbone
 
 GRID_STRIDE = 8
@@ -38,6 +43,7 @@ class PerceptualEvidence(nn.Module):
     place_mean: Tensor
     place_std: Tensor
     whitening: Tensor
+    pooled_usual: Tensor
 
     def __init__(self, config: PerceptConfig, *, pretrained: bool) -> None:
         """``pretrained`` loads ImageNet weights (raises WeightsError when absent); without it ``load_state_dict`` follows."""
@@ -61,7 +67,14 @@ class PerceptualEvidence(nn.Module):
         self.register_buffer("place_mean", torch.zeros(config.modes, cells))
         self.register_buffer("place_std", torch.ones(config.modes, cells))
         self.register_buffer("usual", torch.tensor([[0.0, 1.0]]).repeat(config.modes, 1))
+        self.pooled = nn.ModuleList(PooledGaussian(2 * total) for _ in range(config.modes if config.pooled else 0))
+        self.register_buffer("pooled_usual", torch.tensor([[0.0, 1.0]]).repeat(len(self.pooled), 1))
         self._factor: Tensor | None = None
+
+    @property
+    def error_names(self) -> tuple[str, ...]:
+        """The errors that `measure` gives."""
+        return ("percept", "percept_pooled") if self.config.pooled else ("percept",)
 
     @torch.no_grad()
     def fit(self, batches: Iterable[Tensor]) -> None:
@@ -83,6 +96,8 @@ class PerceptualEvidence(nn.Module):
         groups = _group(self._scaled(values.mean(dim=1).to(self.mu.device)).cpu(), self.config.modes)
         for mode in range(self.config.modes):
             self._fit_mode(mode, values[groups == mode])
+            if self.config.pooled:
+                self._fit_pooled(mode, values[groups == mode])
         self._factor = None
 
     def _fit_mode(self, mode: int, values: Tensor) -> None:
@@ -102,10 +117,24 @@ class PerceptualEvidence(nn.Module):
         # Few images give a noisy spread: halfway to the typical one.
         self.place_std[mode] = (0.5 * (spread + spread.median())).clamp_min(1e-6)
         usual = self._top(distance, mode)
-        self.usual[mode] = torch.stack([usual.mean(), (usual.std() if len(usual) > 1 else usual.abs().mean()).clamp_min(1e-6)])
+        self.usual[mode] = _mean_and_spread(usual)
         self.mu[mode], factor = self._gaussians(y)
         rows, columns = torch.tril_indices(self.dimensions, self.dimensions, device=factor.device)
         self.whitening[mode] = factor[:, rows, columns]
+
+    def _fit_pooled(self, mode: int, values: Tensor) -> None:
+        """As `_fit_mode`, for the whole image."""
+        x = self._summary(values.to(self.mu.device))
+        held = torch.arange(len(x), device=x.device) % HOLD_OUT == 0
+        gaussian = cast(PooledGaussian, self.pooled[mode])
+        gaussian.fit(x[~held])
+        self.pooled_usual[mode] = _mean_and_spread(gaussian(x[held]))
+        gaussian.fit(x)
+
+    def _summary(self, values: Tensor) -> Tensor:
+        """n x cells x channels -> n x 2 channels: mean and standard deviation over the locations."""
+        scaled = self._scaled(values.float())
+        return torch.cat([scaled.mean(dim=1), scaled.std(dim=1)], dim=1)
 
     def _gaussians(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (cells x D) and lower factor of the shrunk inverse covariance (cells x D x D) of cells x n x D features."""
@@ -119,17 +148,23 @@ class PerceptualEvidence(nn.Module):
 
     @torch.no_grad()
     def measure(self, x: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """x: B x 3 x P x P in [-1, 1] -> ({"percept": B}, {"percept": B x 1 x P/8 x P/8}); larger = stranger.
+        """x: B x 3 x P x P in [-1, 1] -> (errors by `error_names`, B each; {"percept": B x 1 x P/8 x P/8}); larger = stranger.
 
-        Both are those of the mode that finds the image least strange.
+        Each is that of the mode that finds the image least strange by it.
         """
-        y = self._scaled(self._grid(x).float())[..., self.chosen].transpose(0, 1)
+        grid = self._grid(x).float()
+        y = self._scaled(grid)[..., self.chosen].transpose(0, 1)
         factors = self._unpacked()
         modes = [self._distance(y - mean[:, None], factor) for mean, factor in zip(self.mu, factors, strict=True)]
         tops = torch.stack([(self._top(d, mode) - self.usual[mode, 0]) / self.usual[mode, 1] for mode, d in enumerate(modes)])
         top, nearest = tops.min(dim=0)
         shown = torch.stack(modes)[nearest, torch.arange(len(x), device=x.device)]
-        return {"percept": top}, {"percept": shown.reshape(len(x), 1, self.side, self.side)}
+        errors = {"percept": top}
+        if self.config.pooled:
+            summary = self._summary(grid)
+            whole = torch.stack([(gaussian(summary) - u[0]) / u[1] for gaussian, u in zip(self.pooled, self.pooled_usual, strict=True)])
+            errors["percept_pooled"] = whole.min(dim=0).values
+        return errors, {"percept": shown.reshape(len(x), 1, self.side, self.side)}
 
     def _top(self, distance: Tensor, mode: int) -> Tensor:
         """Mean of the largest distances, each standardised at its location: B x cells -> B."""
@@ -169,6 +204,11 @@ class PerceptualEvidence(nn.Module):
         """As nn.Module's; forgets the factor unpacked from the old state."""
         self._factor = None
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+
+def _mean_and_spread(values: Tensor) -> Tensor:
+    """(mean, standard deviation > 0); the mean size stands in for the deviation of a single value."""
+    return torch.stack([values.mean(), (values.std() if len(values) > 1 else values.abs().mean()).clamp_min(1e-6)])
 
 
 def _group(pooled: Tensor, modes: int) -> Tensor:

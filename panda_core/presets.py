@@ -31,7 +31,7 @@ BALANCED = replace(
         warmup_steps=600, adversarial_steps=100, adversarial_batch=8, warmup_lr=1e-3, generator_lr=1e-4, critic_lr=4e-4, ema=0.99, clip=1.0
     ),
 )
-BEST = replace(BALANCED, preset="best", percept=PerceptConfig(enabled=True))
+BEST = replace(BALANCED, preset="best", percept=PerceptConfig(enabled=True, pooled=True))
 TINY = replace(
     BALANCED,
     preset="tiny",

@@ -22,9 +22,9 @@ LAYERS: tuple[set[str], ...] = (
     {"strict"},
     {"config"},
     {"presets"},
-    {"inspection", "card", "devices", "runs", "history", "roi"},
-    {"scoring", "nets", "data", "procedural"},
-    {"pretrained", "pretext"},
+    {"inspection", "card", "devices", "runs"},
+    {"scoring", "nets", "data", "procedural", "history", "roi"},
+    {"pretrained", "pretext", "pooled"},
     {"detectors", "percept"},
     {"training", "checkpoint"},
     {"inspector", "resume"},
@@ -38,7 +38,10 @@ LAYERS: tuple[set[str], ...] = (
 )
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 
-FREE_OF_TORCH = ("scoring", "data", "procedural", "card", "runs", "history", "roi", "rendering", "batch", "video", "report", "cli", "__main__", "ui")
+FREE_OF_TORCH = (
+    *("scoring", "data", "procedural", "card", "runs", "history", "roi"),
+    *("rendering", "batch", "video", "report", "cli", "__main__", "ui"),
+)
 """Parts whose import must not load torch: arithmetic and decoding stay light, and the page and `--help` open at once."""
 
 

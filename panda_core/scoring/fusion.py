@@ -30,6 +30,12 @@ _FOLDS, _REPEATS = 5, 3
 _LOSS_GAIN = 0.01  # relative fall of the held-out loss that a further error must bring
 _AUROC_SLACK = 0.005  # held-out AUROC may fall by this much: less is noise with some dozens of images
 _SMALLEST_WEIGHT = 0.01
+_HEDGES = (1.0, 0.75, 0.5, 0.25)
+"""Tried shares of the equal weights in the final ones, boldest first."""
+_STANDARD_ERRORS = 2.0
+"""A smaller loss of AUROC than so many standard errors is no evidence."""
+_DOUBTED = ("adv_x", "adv_rec")
+"""Errors without a share in the equal weights: a critic's opinion counts only where it has shown that it separates."""
 
 
 def fit_errors(normal: Mapping[str, NDArray[np.floating]]) -> dict[str, ErrorStats]:
@@ -81,24 +87,65 @@ def choose_weights(
 ) -> dict[str, float]:
     """Weights (>= 0, sum 1) of the standardised errors, chosen on validation images: name -> values of n normal, m anomalous.
 
-    Beyond the paper, which adds its errors unweighted. An error takes part only if it adds to the validation separation:
-    the one with the largest AUROC is in; of the others (those with AUROC <= 0.5 never) the best is added as long as it lowers
-    the held-out logistic loss by 1 % and does not cost held-out AUROC. Loss decides because AUROC cannot rise where easy
-    anomalies already reach 1. Weights are those of a ridge logistic regression with non-negative coefficients on z capped at
-    +-8, so that no single image decides.
+    Beyond the paper, which adds its errors unweighted. Two steps. First what these images say: the error with the largest AUROC
+    is in; of the others (those with AUROC <= 0.5 never) the best is added as long as it lowers the held-out logistic loss by 1 %
+    and does not cost held-out AUROC. Loss decides because AUROC cannot rise where easy anomalies already reach 1. Weights are
+    those of a ridge logistic regression with non-negative coefficients on z capped at +-8, so that no single image decides.
+
+    Then how far to believe them: synthetic anomalies are not the real ones, and some dozens of images cannot tell two errors of
+    nearly equal AUROC apart. So the weights move towards equal ones of all errors that are not clearly worse than the best
+    (adversarial ones excepted), as far as the fused AUROC does not become clearly worse. Clearly: by more than two standard
+    errors of the paired difference (DeLong et al. 1988). Without evidence against it, every error is heard.
 
     Deterministic; unchanged by the order of the images and by a positive affine change of an error (with its stats).
-    Equal weights where there are fewer than 4 anomalous images (or none): nothing speaks for an error then.
-    Raises CalibrationError on missing or not finite values.
+    Equal weights where there are fewer than 4 anomalous images (or none). Raises CalibrationError on missing or not finite values.
     """
     names = sorted(stats)
     if len(next(iter(anomalous.values()), ())) < MINIMUM_IMAGES:
         return {name: 1.0 / len(stats) for name in stats}
     z_normal, z_anomalous = _standardised(normal, stats, names), _standardised(anomalous, stats, names)
     chosen = _select(z_normal, z_anomalous)
-    weights = _rounded(_fit_weights(z_normal[:, chosen], z_anomalous[:, chosen])[0])
-    by_name = dict(zip((names[i] for i in chosen), weights, strict=True))
-    return {name: float(by_name.get(name, 0.0)) for name in stats}
+    told = np.zeros(len(names))
+    told[chosen] = _rounded(_fit_weights(z_normal[:, chosen], z_anomalous[:, chosen])[0])
+    weights = _rounded(_hedged(told, names, z_normal, z_anomalous))
+    return dict(zip(names, map(float, weights), strict=True))
+
+
+def _hedged(told: Floats, names: Sequence[str], z_normal: Floats, z_anomalous: Floats) -> Floats:
+    """The weights nearest to equal ones that these images do not speak against; ``told`` where they speak against all."""
+    trusted = [index for index, name in enumerate(names) if name not in _DOUBTED]
+    if not trusted:
+        return told
+    alone = _not_clearly_worse([_placements(z_normal[:, i], z_anomalous[:, i]) for i in trusted])
+    equal = np.zeros(len(names))
+    equal[[index for index, kept in zip(trusted, alone, strict=True) if kept]] = 1 / sum(alone)
+    mixtures = [(1 - share) * told + share * equal for share in (*_HEDGES, 0.0)]
+    fused = _not_clearly_worse([_placements(z_normal @ weights, z_anomalous @ weights) for weights in mixtures])
+    return mixtures[fused.index(True)]
+
+
+def _not_clearly_worse(placed: Sequence[tuple[Floats, Floats]]) -> list[bool]:
+    """Per candidate (`_placements` of the same images) whether its AUROC is within two standard errors of the best one's."""
+    areas = [float(anomalous.mean()) for _, anomalous in placed]
+    best = placed[int(np.argmax(areas))]
+    kept = []
+    for area, (of_normal, of_anomalous) in zip(areas, placed, strict=True):
+        variance = (of_normal - best[0]).var() / len(of_normal) + (of_anomalous - best[1]).var() / len(of_anomalous)
+        kept.append(bool(area >= max(areas) - _STANDARD_ERRORS * np.sqrt(variance)))
+    return kept
+
+
+def _placements(normal: Floats, anomalous: Floats) -> tuple[Floats, Floats]:
+    """Per normal image the share of anomalous ones above it, per anomalous image the share of normal ones below it; ties count half.
+
+    Both means are the AUROC; their variances give its standard error (DeLong et al. 1988).
+    """
+
+    def below(values: Floats, others: Floats) -> Floats:
+        ranked = np.sort(others)
+        return np.asarray((np.searchsorted(ranked, values, "left") + np.searchsorted(ranked, values, "right")) / (2 * len(others)))
+
+    return 1 - below(normal, anomalous), below(anomalous, normal)
 
 
 def _checked(name: str, values: NDArray[np.floating]) -> Floats:

@@ -11,9 +11,10 @@ from torch import Tensor
 from panda_core.config import PerceptConfig
 from panda_core.errors import CalibrationError
 from panda_core.percept import GRID_STRIDE, PerceptualEvidence
+from panda_core.pooled import shrunk_covariance
 
 SIZE = 96
-CONFIG = PerceptConfig(enabled=True, size=SIZE, dimensions=16, top=4)
+CONFIG = PerceptConfig(enabled=True, size=SIZE, dimensions=16, top=4, pooled=True)
 ROWS, COLUMNS = slice(48, 72), slice(16, 40)
 
 
@@ -105,3 +106,23 @@ def test_half_precision_around_it_does_not_spoil_the_distance(percept: Perceptua
     with torch.autocast("cpu", torch.bfloat16):
         inside = percept._distance(difference, factor)
     assert torch.equal(inside, percept._distance(difference, factor))
+
+
+def test_what_is_strange_all_over_is_seen_by_the_pooled_error(percept: PerceptualEvidence) -> None:
+    x = make_normals(4, seed=1)
+    normal, other = percept.measure(x)[0]["percept_pooled"], percept.measure(-x)[0]["percept_pooled"]
+    assert other.min() > normal.max() + 1
+
+
+def test_the_pooled_error_can_be_left_out() -> None:
+    evidence = PerceptualEvidence(replace(CONFIG, pooled=False), pretrained=True)
+    evidence.fit([make_normals(8, seed=0)])
+    assert tuple(evidence.measure(make_normals(1, seed=1))[0]) == evidence.error_names == ("percept",)
+
+
+@pytest.mark.parametrize("count", [12, 400])
+def test_the_shrunk_covariance_is_that_of_scikit_learn(count: int) -> None:
+    covariance = pytest.importorskip("sklearn.covariance")
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(count, 30, generator=generator, dtype=torch.float64) @ torch.randn(30, 30, generator=generator, dtype=torch.float64)
+    assert torch.allclose(shrunk_covariance(x), torch.from_numpy(covariance.ledoit_wolf(x.numpy())[0]), rtol=1e-4, atol=1e-4)

@@ -159,3 +159,17 @@ def test_an_image_without_a_usable_error_has_no_score(calibrate, errors) -> None
 def test_an_error_of_weight_zero_adds_nothing() -> None:
     stats = {"a": ErrorStats(0.0, 1.0, 1.0), "b": ErrorStats(0.0, 1.0, 0.0)}
     assert fuse({"a": np.array([2.0]), "b": np.array([50.0])}, stats, "weighted") == [2.0]
+
+
+def test_anomalies_that_no_error_sees_leave_the_weights_equal_but_give_the_critic_none() -> None:
+    weights = weights_for({"recon": 0.05, "percept": 0.2, "adv_x": 0.1})
+    assert weights["adv_x"] == 0
+    assert weights["recon"] == pytest.approx(weights["percept"])
+
+
+def test_a_critic_that_separates_is_heard() -> None:
+    assert weights_for({"recon": 0.2, "adv_x": 3.0})["adv_x"] > 0.5
+
+
+def test_plain_evidence_against_an_error_takes_its_share_away() -> None:
+    assert weights_for({"recon": 0.0, "percept": 3.0})["percept"] > 0.9
