@@ -11,6 +11,7 @@ import math
 import os
 import platform
 import types
+import uuid
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from panda_core.config import Config
 from panda_core.errors import ConfigError, ModelError
+from panda_core.inspection import OperatingPoint
 from panda_core.places import home
 
 T = TypeVar("T")
@@ -78,6 +80,8 @@ class Card:
     """Numbers of the Calibration; its arrays are in the tensor file."""
     sha256: str = ""
     """Of the tensor file."""
+    operating_point: OperatingPoint | None = None
+    """Thresholds set by a person; None: the calibration's own."""
     format: int = FORMAT
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,12 +98,14 @@ class Card:
             )
         try:
             data = values["data"]
-            parts = {
+            parts: dict[str, Any] = {
                 "config": Config.from_dict(values["config"]),
                 "data": _build(DataCard, {**data, "sources": _listed(data.get("sources", []))}),
                 "metrics": tuple(_build(Metric, {**m, "auroc_ci": _listed(m["auroc_ci"])}) for m in _listed(values["metrics"])),
                 "limits": _listed(values["limits"]),
             }
+            point = values.get("operating_point")
+            parts["operating_point"] = None if point is None else _build(OperatingPoint, point)
             return _build(cls, {**values, **parts})
         except (KeyError, TypeError, AttributeError, OverflowError, ConfigError) as error:
             raise ModelError(f"The card does not fit this version of PANDA Inspector: {error}. Copy or export the model again.") from error
@@ -180,6 +186,37 @@ def list_models() -> list[Path]:
                 if not folder.name.startswith(".") and (folder / CARD_FILE).is_file():
                     found.setdefault(folder.name, folder)
     return [found[name] for name in sorted(found)]
+
+
+def save_operating_point(folder: Path, point: OperatingPoint | None) -> Card:
+    """Write the thresholds into the card of a model folder (None: back to the model's own); returns the new card.
+
+    The tensors stay as they are; the card is written aside and renamed. Raises ModelError where the folder is not a model's,
+    cannot be written or the model is not calibrated, ConfigError on thresholds that are not finite or an empty name or reason.
+    """
+    card = read_card(folder)
+    if not card.calibration:
+        raise ModelError(f"{folder} is not calibrated: there is no boundary to move. Run: panda calibrate FOLDER --model {card.name}")
+    if point is not None:
+        _check_point(point)
+    changed = dataclasses.replace(card, operating_point=point)
+    temporary = folder / f".{CARD_FILE}.{uuid.uuid4().hex}"
+    try:
+        temporary.write_text(json.dumps(changed.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
+        os.replace(temporary, folder / CARD_FILE)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ModelError(
+            f"{folder} cannot be written ({error.strerror}). Copy the model to a folder of your own, e.g. {home() / 'models'}."
+        ) from error
+    return changed
+
+
+def _check_point(point: OperatingPoint) -> None:
+    if not (math.isfinite(point.boundary) and math.isfinite(point.pixel_threshold)):
+        raise ConfigError("An operating point needs finite thresholds.")
+    if not (point.who.strip() and point.why.strip()):
+        raise ConfigError("Say who moved the threshold and why: whoever reads the card later will ask.")
 
 
 def find_model(name_or_path: str | Path) -> Path:

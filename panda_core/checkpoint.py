@@ -85,7 +85,8 @@ def save_model(folder: Path, model: Model, *, half: bool = False) -> None:
             tensors |= arrays
         content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
         (temporary / TENSOR_FILE).write_bytes(content)
-        card = replace(model.card, calibration=numbers, sha256=_digest(content))
+        point = model.calibration.operating_point if model.calibration else None
+        card = replace(model.card, calibration=numbers, sha256=_digest(content), operating_point=point)
         (temporary / CARD_FILE).write_text(json.dumps(card.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
         for name in (TENSOR_FILE, CARD_FILE):
             with (temporary / name).open("rb+") as file:
@@ -149,7 +150,7 @@ def _assemble(card: Card, tensors: Mapping[str, Tensor], device: torch.device | 
         percept = percept.to(device).eval()
     calibration = None
     if card.calibration or part("calibration."):
-        calibration = _unpack_calibration(card.calibration, part("calibration."))
+        calibration = replace(_unpack_calibration(card.calibration, part("calibration.")), operating_point=card.operating_point)
         _check_calibration(calibration, card.config, {*detector.error_names, *(percept.error_names if percept else ())})
     detector.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     return Model(card.name, card.config, cast(DetectorModule, detector), percept, calibration, card)

@@ -16,6 +16,7 @@ from panda_core.data.images import read_image
 from panda_core.errors import FolderError, ImageError
 from panda_core.inspection import Inspection, Picture
 from panda_core.inspector import Inspector
+from panda_core.scoring.decision import boundary_in_use
 from panda_core.scoring.maps import resize_map
 from panda_core.scoring.metrics import auprc, aupro, auroc, auroc_ci, pixel_auroc
 
@@ -103,7 +104,7 @@ def _report(
     scores = np.array([inspection.score for _, inspection in seen])
     names = np.array([sample.label for sample, _ in seen])
     defects = sorted({str(name) for name in names[labels]})
-    boundary = inspector.calibration.boundary
+    boundary = boundary_in_use(inspector.calibration)
     located = bool(masks) and any(mask.any() for mask in masks)
     return Report(
         folder=str(folder),

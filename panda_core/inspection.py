@@ -85,6 +85,20 @@ class Boundary:
     """Share of anomalous calibration images below the boundary; None without any."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPoint:
+    """Thresholds that a person set for a model, in the place of its own."""
+
+    boundary: float
+    """In units of the raw score."""
+    pixel_threshold: float
+    """In standard deviations of normal images."""
+    who: str
+    why: str
+    when: str
+    """ISO 8601, UTC."""
+
+
 @dataclass(frozen=True, slots=True)
 class NoCrossing:
     """The two fitted densities do not cross between their means; ``reason`` says why, in a sentence."""
@@ -116,6 +130,8 @@ class Calibration:
     """Normal calibration images."""
     fingerprint: str
     """SHA-256 over the calibration images' content hashes."""
+    operating_point: OperatingPoint | None = None
+    """What `decide` takes unless told otherwise; None: ``boundary`` and ``pixel_threshold``, the model's own."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "errors", MappingProxyType(dict(self.errors)))

@@ -9,26 +9,41 @@ from panda_core.inspection import Boundary, Calibration, Decision, Inspection
 from panda_core.scoring.boundary import false_alarm_rate, miss_rate
 from panda_core.scoring.maps import regions
 
+BY_HAND = "Set by hand; the rates are those of the calibration images."
+
 
 def decide(inspection: Inspection, *, boundary: float | None = None, pixel_threshold: float | None = None) -> Decision:
-    """The verdict, mask and regions at these thresholds; None takes the calibration's own.
+    """The verdict, mask and regions at these thresholds; None takes the saved operating point, without one the model's own.
 
     boundary: in units of the raw score, anomalous if score > boundary; pixel_threshold: in standard deviations of the anomaly map.
     A given boundary is of kind ``manual`` and carries its rates on the calibration images.
     Changes nothing; equal arguments give equal decisions. Raises ConfigError where a threshold is not finite.
     """
     calibration = inspection.calibration
-    used = calibration.boundary if boundary is None else _manual(boundary, calibration)
-    threshold = calibration.pixel_threshold if pixel_threshold is None else _finite(pixel_threshold, "pixel_threshold")
+    used = boundary_in_use(calibration) if boundary is None else _manual(boundary, calibration, BY_HAND)
+    threshold = threshold_in_use(calibration) if pixel_threshold is None else _finite(pixel_threshold, "pixel_threshold")
     margin = inspection.score - used.value
     mask, found = regions(inspection.anomaly_map, threshold)
     return Decision(used, "anomalous" if margin > 0 else "normal", margin, threshold, mask, found)
 
 
-def _manual(value: float, calibration: Calibration) -> Boundary:
+def boundary_in_use(calibration: Calibration) -> Boundary:
+    """The operating point's boundary, of kind ``manual`` with who set it and why; without one the model's own."""
+    point = calibration.operating_point
+    if point is None:
+        return calibration.boundary
+    return _manual(point.boundary, calibration, f"Set by {point.who} on {point.when[:10]}: {point.why}")
+
+
+def threshold_in_use(calibration: Calibration) -> float:
+    """The operating point's pixel threshold; without one the model's own."""
+    return calibration.pixel_threshold if calibration.operating_point is None else calibration.operating_point.pixel_threshold
+
+
+def _manual(value: float, calibration: Calibration, reason: str) -> Boundary:
     at = _finite(value, "boundary")
     alarms, misses = false_alarm_rate(calibration.normal_scores, at), miss_rate(calibration.anomalous_scores, at)
-    return Boundary(at, "manual", "Set by hand; the rates are those of the calibration images.", false_alarm_rate=alarms, miss_rate=misses)
+    return Boundary(at, "manual", reason, false_alarm_rate=alarms, miss_rate=misses)
 
 
 def _finite(value: float, name: str) -> float:

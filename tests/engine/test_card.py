@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from panda_core import card as card_module
-from panda_core.card import CARD_FILE, FORMAT, Card, DataCard, Metric, find_model, list_models, read_card
-from panda_core.errors import ModelError
+from panda_core.card import CARD_FILE, FORMAT, Card, DataCard, Metric, find_model, list_models, read_card, save_operating_point
+from panda_core.errors import ConfigError, ModelError
+from panda_core.inspection import OperatingPoint
 from panda_core.presets import preset
 
 CARD = Card(
@@ -182,3 +184,38 @@ def test_a_damaged_model_is_listed_so_that_someone_can_say_why(place: Path) -> N
 def test_a_place_that_is_gone_is_no_error(place: Path) -> None:
     shutil.rmtree(place)
     assert list_models() == []
+
+
+POINT = OperatingPoint(boundary=1.5, pixel_threshold=3.0, who="Ada", why="fewer false alarms", when="2026-11-24T10:00:00+00:00")
+
+
+@pytest.fixture
+def calibrated(tmp_path: Path) -> Path:
+    return write_card(tmp_path / "own", json.dumps(replace(CARD, calibration={"lo": 0.0}).to_dict()))
+
+
+def test_an_operating_point_is_kept_in_the_card_and_can_be_taken_back(calibrated: Path) -> None:
+    before = read_card(calibrated)
+    save_operating_point(calibrated, POINT)
+    assert read_card(calibrated) == replace(before, operating_point=POINT)
+    save_operating_point(calibrated, None)
+    assert read_card(calibrated) == before
+    assert [path.name for path in calibrated.iterdir()] == [CARD_FILE]
+
+
+@pytest.mark.parametrize("change", [{"boundary": float("nan")}, {"pixel_threshold": float("inf")}, {"who": " "}, {"why": ""}])
+def test_an_operating_point_without_number_name_or_reason_is_refused(calibrated: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        save_operating_point(calibrated, replace(POINT, **change))
+    assert read_card(calibrated).operating_point is None
+
+
+def test_a_model_without_calibration_has_no_operating_point(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="panda calibrate"):
+        save_operating_point(write_card(tmp_path / "raw"), POINT)
+
+
+def test_a_card_without_the_field_is_an_older_one_and_fine() -> None:
+    values = CARD.to_dict()
+    del values["operating_point"]
+    assert Card.from_dict(values) == CARD

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from panda_core.errors import ConfigError
+from panda_core.inspection import OperatingPoint
 from panda_core.scoring.decision import decide
 
 
@@ -26,6 +28,17 @@ def test_without_arguments_the_calibration_decides(inspect, calibrate) -> None:
     assert on.margin == 0
     assert above.boundary is calibration.boundary
     assert above.pixel_threshold == calibration.pixel_threshold
+
+
+def test_a_saved_operating_point_decides_until_another_threshold_is_given(inspect, calibrate) -> None:
+    point = OperatingPoint(boundary=0.5, pixel_threshold=9.0, who="Ada", why="too many false alarms", when="2026-11-24T10:00:00+00:00")
+    own = calibrate()
+    inspection = inspect(1.0, calibration=replace(own, operating_point=point))
+    decision = decide(inspection)
+    assert (decision.boundary.value, decision.pixel_threshold, decision.verdict) == (0.5, 9.0, "anomalous")
+    assert decision.boundary.kind == "manual" and "Ada" in decision.boundary.reason and "2026-11-24" in decision.boundary.reason
+    back = decide(inspection, boundary=own.boundary.value, pixel_threshold=own.pixel_threshold)
+    assert (back.boundary.value, back.pixel_threshold) == (own.boundary.value, own.pixel_threshold)
 
 
 def test_a_boundary_set_by_hand_moves_the_verdict_and_carries_its_rates(inspect, calibrate) -> None:
