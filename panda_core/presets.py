@@ -23,12 +23,11 @@ BALANCED = replace(
         kl_weight=1e-3,
         attention_weight=0.1,
         feature_matching=1.0,
-        label_smoothing=0.1,
         critic_accuracy_cap=0.85,
     ),
     scoring=ScoringConfig(fusion="weighted"),
     train=TrainConfig(
-        warmup_steps=600, adversarial_steps=100, adversarial_batch=8, warmup_lr=1e-3, generator_lr=1e-4, critic_lr=4e-4, ema=0.99, clip=1.0
+        warmup_steps=600, adversarial_steps=240, adversarial_batch=8, warmup_lr=1e-3, generator_lr=1e-4, critic_lr=1e-4, ema=0.99, clip=1.0
     ),
 )
 BEST = replace(BALANCED, preset="best", percept=PerceptConfig(enabled=True, pooled=True))
