@@ -1,6 +1,7 @@
 # make app    create .venv, install, start the app          make test   run the tests
 # make lint   ruff                                           make types  mypy (strict)
 # make check  lint, types and tests, as the CI does          make examples  write a small data set of procedural leaves
+# make screenshots   take the pictures of README and user guide anew (needs Chromium)
 #
 # PYTHON=python3.12 make app chooses the interpreter that .venv is made with.
 
@@ -11,7 +12,7 @@ RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint types check examples
+.PHONY: help app test lint types check examples screenshots
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -33,6 +34,9 @@ check: lint types test
 
 examples: $(RUN_STAMP)
 	$(BIN)/python -m panda_core examples --kind leaf --out build/leaves --count 40
+
+screenshots: $(DEV_STAMP)
+	$(BIN)/python docs/make_screenshots.py
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

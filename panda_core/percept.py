@@ -43,7 +43,6 @@ class PerceptualEvidence(nn.Module):
     place_mean: Tensor
     place_std: Tensor
     whitening: Tensor
-    pooled_usual: Tensor
 
     def __init__(self, config: PerceptConfig, *, pretrained: bool) -> None:
         """``pretrained`` loads ImageNet weights (raises WeightsError when absent); without it ``load_state_dict`` follows."""
@@ -68,7 +67,6 @@ class PerceptualEvidence(nn.Module):
         self.register_buffer("place_std", torch.ones(config.modes, cells))
         self.register_buffer("usual", torch.tensor([[0.0, 1.0]]).repeat(config.modes, 1))
         self.pooled = nn.ModuleList(PooledGaussian(2 * total) for _ in range(config.modes if config.pooled else 0))
-        self.register_buffer("pooled_usual", torch.tensor([[0.0, 1.0]]).repeat(len(self.pooled), 1))
         self._factor: Tensor | None = None
 
     @property
@@ -128,7 +126,7 @@ class PerceptualEvidence(nn.Module):
         held = torch.arange(len(x), device=x.device) % HOLD_OUT == 0
         gaussian = cast(PooledGaussian, self.pooled[mode])
         gaussian.fit(x[~held])
-        self.pooled_usual[mode] = _mean_and_spread(gaussian(x[held]))
+        gaussian.usual.copy_(_mean_and_spread(gaussian(x[held])))
         gaussian.fit(x)
 
     def _summary(self, values: Tensor) -> Tensor:
@@ -162,7 +160,8 @@ class PerceptualEvidence(nn.Module):
         errors = {"percept": top}
         if self.config.pooled:
             summary = self._summary(grid)
-            whole = torch.stack([(gaussian(summary) - u[0]) / u[1] for gaussian, u in zip(self.pooled, self.pooled_usual, strict=True)])
+            gaussians = [cast(PooledGaussian, gaussian) for gaussian in self.pooled]
+            whole = torch.stack([(gaussian(summary) - gaussian.usual[0]) / gaussian.usual[1] for gaussian in gaussians])
             errors["percept_pooled"] = whole.min(dim=0).values
         return errors, {"percept": shown.reshape(len(x), 1, self.side, self.side)}
 

@@ -11,11 +11,14 @@ class PooledGaussian(nn.Module):
 
     mu: Tensor
     whitening: Tensor
+    usual: Tensor
+    """(mean, standard deviation) of the distance of normal images that were left out; set by whoever fits."""
 
     def __init__(self, dimensions: int) -> None:
         super().__init__()
         self.register_buffer("mu", torch.zeros(dimensions))
         self.register_buffer("whitening", torch.zeros(dimensions, dimensions))
+        self.register_buffer("usual", torch.tensor([0.0, 1.0]))
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:

@@ -6,15 +6,18 @@ picture is therefore anomalous, a plain picture is not.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from panda_core.data.images import read_image
-from panda_core.errors import ModelError
-from panda_core.inspection import Boundary, Calibration, ErrorStats, Inspection
+from panda_core.errors import ImageError, ModelError
+from panda_core.inspection import Boundary, Calibration, ErrorStats, Inspection, OperatingPoint
 from panda_core.ui.engine import Measurement, ModelEntry
 
 LEAF = ModelEntry(
@@ -52,6 +55,7 @@ class FakeEngine:
     def __init__(self, *models: ModelEntry, ready: bool = True) -> None:
         self.entries = models
         self.calls = 0
+        self.point: OperatingPoint | None = None
         self.hold = threading.Event()
         if ready:
             self.hold.set()
@@ -70,11 +74,24 @@ class FakeEngine:
     def models(self) -> tuple[ModelEntry, ...]:
         return self.entries
 
+    def inspect_many(self, model: str, paths: Sequence[Path]) -> Iterator[Inspection | ImageError]:
+        for path in paths:
+            try:
+                yield self.inspect(model, path)
+            except ImageError as error:
+                yield error
+
+    def save_operating_point(self, model: str, **point: Any) -> None:
+        self.point = OperatingPoint(when="2026-01-01T00:00:00+00:00", **point)
+
+    def clear_operating_point(self, model: str) -> None:
+        self.point = None
+
     def inspect(self, model: str, path: Path) -> Inspection:
         self.warm()
-        entry = next(entry for entry in self.entries if entry.name == model)
-        if entry.problem:
-            raise ModelError(entry.problem)
+        entry = next((entry for entry in self.entries if entry.name == model), None)
+        if entry is None or entry.problem:
+            raise ModelError(entry.problem if entry else f"No model '{model}'; there is nothing of that name.")
         self.calls += 1
         image = read_image(path)
         reconstruction = cv2.GaussianBlur(image, (0, 0), 12)
@@ -91,7 +108,7 @@ class FakeEngine:
             errors={"recon": float(residual.mean()), "percept": score},
             contributions={"recon": score * 0.25, "percept": score * 0.75},
             score=score,
-            calibration=make_calibration(),
+            calibration=dataclasses.replace(make_calibration(), operating_point=self.point),
             milliseconds=1.0,
         )
 

@@ -30,7 +30,7 @@ LAYERS: tuple[set[str], ...] = (
     {"training", "checkpoint"},
     {"inspector", "resume"},
     {"calibration", "evaluation"},
-    {"trainer"},
+    {"trainer", "feedback"},
     {"rendering"},
     {"batch", "video"},
     {"report"},

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 from rich.table import Table
 
 from panda_core.cli.console import OUT, device_option, json_option, model_option, print_json, progress
 from panda_core.errors import FolderError, ImageError, PandaError
 from panda_core.inspection import Decision, Inspection
 
-COLUMNS = ("path", "score", "gauge", "verdict", "boundary", "boundary_kind", "regions", "error")
+if TYPE_CHECKING:
+    from panda_core.report.pictures import PictureFolder
 
 
 @click.command()
@@ -48,6 +45,7 @@ def inspect(
     """
     from panda_core.data.images import list_images
     from panda_core.inspector import Inspector
+    from panda_core.report.tables import write_csv
     from panda_core.scoring.decision import decide
 
     folder = path.is_dir()
@@ -55,7 +53,7 @@ def inspect(
     if folder and not paths:
         raise FolderError(f"{path} holds no images. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
     inspector = Inspector.load(model, device=device)
-    sink = _Sink(out) if out else None
+    pictures = _open_pictures(out) if out else None
     records: list[dict[str, Any]] = []
     with progress("Inspecting") as update:
         for source, result in zip(paths, inspector.inspect_many(paths, batch=batch), strict=True):
@@ -66,11 +64,11 @@ def inspect(
             else:
                 decision = decide(result, boundary=boundary, pixel_threshold=pixel_threshold)
                 records.append(record(result, decision))
-                if sink:
-                    sink.pictures(source, result, decision)
+                if pictures:
+                    pictures.add(source, result, decision)
             update(len(records), len(paths))
-    if sink:
-        sink.table(records)
+    if out:
+        write_csv(out / "results.csv", records)
     if as_json:
         print_json(records if folder else records[0])
     else:
@@ -102,52 +100,10 @@ def _table(records: list[dict[str, Any]]) -> Table:
     return table
 
 
-class _Sink:
-    """Writes results.csv, overlays/ and masks/; every file appears whole or not at all."""
+def _open_pictures(folder: Path) -> PictureFolder:
+    from panda_core.report.pictures import PictureFolder
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.taken: set[str] = set()
-        try:
-            for part in ("overlays", "masks"):
-                (folder / part).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise PandaError(f"{folder} cannot be written: {error.strerror}. Choose another --out folder.") from error
-
-    def pictures(self, source: Path, inspection: Inspection, decision: Decision) -> None:
-        """Overlay and mask of one image, as PNG."""
-        from panda_core.rendering import mask_picture, overlay
-
-        name = self._name(source.stem)
-        self._png(f"overlays/{name}.png", overlay(inspection, decision))
-        self._png(f"masks/{name}.png", mask_picture(decision))
-
-    def table(self, records: list[dict[str, Any]]) -> None:
-        """results.csv, one line an image; regions as their count."""
-        text = io.StringIO()
-        errors = sorted({name for entry in records for name in entry.get("errors", {})})
-        writer = csv.DictWriter(text, [*COLUMNS, *errors], extrasaction="ignore")
-        writer.writeheader()
-        for entry in records:
-            writer.writerow({**entry, **entry.get("errors", {}), "regions": len(entry.get("regions", []))})
-        self._write("results.csv", text.getvalue().encode())
-
-    def _name(self, stem: str) -> str:
-        name, number = stem, 2
-        while name in self.taken:
-            name, number = f"{stem}_{number}", number + 1
-        self.taken.add(name)
-        return name
-
-    def _png(self, name: str, picture: np.ndarray) -> None:
-        from PIL import Image
-
-        buffer = io.BytesIO()
-        Image.fromarray(picture).save(buffer, "PNG")
-        self._write(name, buffer.getvalue())
-
-    def _write(self, name: str, content: bytes) -> None:
-        path = self.folder / name
-        temporary = path.with_name(f".{path.name}.partial")
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+    try:
+        return PictureFolder(folder)
+    except OSError as error:
+        raise PandaError(f"{folder} cannot be written: {error.strerror}. Choose another --out folder.") from error

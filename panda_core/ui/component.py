@@ -1,8 +1,9 @@
 """Our own components: a gr.HTML whose behaviour is an ES module of `assets/`, served by this program and by nobody else.
 
-A module exports ``mount({element, props, trigger, watch, upload})``: `element` is the component's node, `props.value` its value,
+A module exports ``mount({element, props, trigger, watch, upload, server})``: `element` is the component's node, `props.value` its value,
 `watch('value', run)` runs after the server sets a new one, `trigger(event, data)` reaches the Python handler of that event as
-`gr.EventData`, and `await upload(file)` stores a File and gives ``{path, url}``. Text from files and people goes into the page
+`gr.EventData`, `await upload(file)` stores a File and gives ``{path, url}``, and `server` calls the ``server_functions`` given to the
+component. Text from files and people goes into the page
 by ``textContent`` only.
 """
 
@@ -39,7 +40,7 @@ def build_component(value: Any, *, module: str, html: str, elem_id: str, **optio
     """
     script = (
         f"import(new URL('{PREFIX}/{module}.js', document.baseURI))"
-        ".then(module => module.mount({element, props, trigger, watch, upload}));"
+        ".then(module => module.mount({element, props, trigger, watch, upload, server: typeof server === 'undefined' ? null : server}));"
     )
     return gr.HTML(value, html_template=html, js_on_load=script, apply_default_css=False, elem_id=elem_id, **options)
 

@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from panda_core.card import find_model, list_models, read_card
-from panda_core.errors import ModelError, PandaError
-from panda_core.inspection import Inspection
+from panda_core.card import find_model, list_models, read_card, save_operating_point
+from panda_core.errors import ImageError, ModelError, PandaError
+from panda_core.inspection import Inspection, OperatingPoint
 
 if TYPE_CHECKING:
     from panda_core.inspector import Inspector
 
 log = logging.getLogger(__name__)
+BATCH = 8
+"""Images the network sees at once, at most."""
+BATCH_BYTES = 16 * 2**20
+"""Files of more bytes than this together are not seen at once: decoded, with their maps, they take some fifty times the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,18 @@ class Engine(Protocol):
     def inspect(self, model: str, path: Path) -> Inspection:
         """Inspect the image file with the named model. Raises ImageError, ModelError."""
 
+    def inspect_many(self, model: str, paths: Sequence[Path]) -> Iterator[Inspection | ImageError]:
+        """Inspect files in their order; an ImageError stands in the place of a file that cannot be read. Raises ModelError.
+
+        In between, single images of others are inspected, too.
+        """
+
+    def save_operating_point(self, model: str, *, boundary: float, pixel_threshold: float, who: str, why: str) -> None:
+        """Judge by these thresholds from now on, also after a restart; ``who`` and ``why`` go into the card. Raises ModelError."""
+
+    def clear_operating_point(self, model: str) -> None:
+        """Judge by the model's own thresholds again. Raises ModelError."""
+
 
 class LocalEngine:
     """The engine in this process. One Inspector per model, loaded on first use; networks run one at a time."""
@@ -82,6 +101,7 @@ class LocalEngine:
         self._preferred = find_model(model) if model else None
         self._inspectors: dict[str, Inspector] = {}
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._ready = threading.Event()
 
     @property
@@ -105,7 +125,7 @@ class LocalEngine:
         usable = [entry.name for entry in self.models() if not entry.problem]
         try:
             if usable:
-                with self._lock:
+                with self._network():
                     self._inspector(usable[0]).inspect(np.zeros((64, 64, 3), np.uint8))
         except PandaError:
             log.warning("The first model could not be loaded; the page says why when it is used.")
@@ -118,8 +138,40 @@ class LocalEngine:
 
     def inspect(self, model: str, path: Path) -> Inspection:
         """Inspect the image file with the named model. Raises ImageError, ModelError."""
-        with self._lock:
+        with self._network():
             return self._inspector(model).inspect(path)
+
+    def inspect_many(self, model: str, paths: Sequence[Path]) -> Iterator[Inspection | ImageError]:
+        """Inspect files in batches; whoever waits for the network gets it after the present one. Raises ModelError."""
+        for group in _groups(paths):
+            with self._network():
+                found = list(self._inspector(model).inspect_many(group, batch=BATCH))
+            yield from found
+
+    def save_operating_point(self, model: str, *, boundary: float, pixel_threshold: float, who: str, why: str) -> None:
+        """Write the thresholds into the model's card and let the next image meet them. Raises ModelError, ConfigError."""
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        self._set_point(model, OperatingPoint(boundary=boundary, pixel_threshold=pixel_threshold, who=who, why=why, when=when))
+
+    def clear_operating_point(self, model: str) -> None:
+        """Take the thresholds out of the model's card again. Raises ModelError."""
+        self._set_point(model, None)
+
+    def _set_point(self, model: str, point: OperatingPoint | None) -> None:
+        with self._network():
+            save_operating_point(self._folders().get(model) or find_model(model), point)
+            # The loaded model holds the old card; the next image loads it anew.
+            self._inspectors.pop(model, None)
+
+    @contextmanager
+    def _network(self) -> Iterator[None]:
+        """The network's turn, in the order of asking: a bare lock would go back to the loop that has just released it."""
+        with self._turn:
+            self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _folders(self) -> dict[str, Path]:
         found = {folder.name: folder for folder in list_models()}
@@ -136,6 +188,20 @@ class LocalEngine:
             folder = self._folders().get(model)
             self._inspectors[model] = Inspector.load(folder if folder else model, device=self._device)
         return self._inspectors[model]
+
+
+def _groups(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    group: list[Path] = []
+    total = 0
+    for path in paths:
+        size = path.stat().st_size if path.exists() else 0
+        if group and (len(group) == BATCH or total + size > BATCH_BYTES):
+            yield group
+            group, total = [], 0
+        group.append(path)
+        total += size
+    if group:
+        yield group
 
 
 def read_entry(name: str, folder: Path) -> ModelEntry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -9,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from panda_core.errors import ImageError, PandaError
+from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.inspection import Inspection
 from panda_core.scoring.decision import decide
 from panda_core.ui import panels
 from panda_core.ui.engine import Engine, ModelEntry
-from panda_core.ui.view import View, draw_overlay, open_view, original_regions
+from panda_core.ui.view import View, open_view
 
 log = logging.getLogger(__name__)
 
@@ -32,27 +33,37 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
-    """State of one threshold slider."""
-
-    low: float
-    high: float
-    value: float
-    step: float
-
-
-@dataclass(frozen=True, slots=True)
 class Screen:
     """All that a result or a message puts on the page. With a ``notice`` nothing of an earlier result is left."""
 
     status: str
     view: View | None = None
     notice: Notice | None = None
-    verdict: str = ""
-    contributions: str = ""
-    regions: str = ""
-    boundary: Range | None = None
-    pixel: Range | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Playlist:
+    """The images that the arrow keys step through, and the one that is open."""
+
+    paths: tuple[Path, ...] = ()
+    index: int = -1
+    """-1 before the first is opened."""
+    names: tuple[str, ...] = ()
+    """Shown instead of the files' names; as many as paths, or none."""
+
+    def step(self, by: int) -> Playlist:
+        """The list ``by`` images further on; it stops at its ends."""
+        return dataclasses.replace(self, index=min(max(self.index + by, 0), len(self.paths) - 1))
+
+    @property
+    def current(self) -> Path | None:
+        """The image that is open."""
+        return self.paths[self.index] if 0 <= self.index < len(self.paths) else None
+
+    @property
+    def name(self) -> str:
+        """What the open image is called; "" for its file's name."""
+        return self.names[self.index] if 0 <= self.index < len(self.names) else ""
 
 
 STARTING = Notice("Starting…", "", kind="busy")
@@ -81,26 +92,30 @@ def ready_line(engine: Engine, models: Sequence[ModelEntry]) -> str:
     return f"Ready{where} · {len(models)} model{'' if len(models) == 1 else 's'}"
 
 
-def inspect_file(engine: Engine, model: str | None, path: Path) -> Iterator[Screen]:
-    """Inspect a file: first a waiting screen if the engine is still loading, then the result or what went wrong and what to do."""
+def inspect_file(engine: Engine, model: str | None, path: Path, *, name: str = "") -> Iterator[Screen]:
+    """Inspect a file: first a waiting screen if the engine is still loading, then the result or what went wrong and what to do.
+
+    ``name`` is shown instead of the file's.
+    """
+    name = name or path.name
     if not model:
         yield Screen("No model found.", notice=NO_MODEL)
         return
     if not engine.ready:
         yield Screen("Loading the model…", notice=LOADING)
     try:
-        yield show(engine.inspect(model, path), device=engine.device)
+        yield show(engine.inspect(model, path), device=engine.device, name=name)
     except ImageError as error:
         yield failure(
-            f"{path.name} was not inspected",
-            f"{path.name}: {error.reason}. Open another file, or save it as PNG, JPEG or TIFF and try again.",
+            f"{name} was not inspected",
+            f"{name}: {error.reason}. Open another file, or save it as PNG, JPEG or TIFF and try again.",
         )
     except PandaError as error:
         yield failure(f"The model “{model}” cannot be used", str(error))
     except Exception:
         log.exception("Inspecting %s with %s failed", path, model)
         yield failure(
-            f"{path.name} was not inspected",
+            f"{name} was not inspected",
             "Something is wrong in the program, not in your file. Its terminal shows the details.",
         )
 
@@ -110,59 +125,49 @@ def failure(title: str, text: str) -> Screen:
     return Screen(title + ".", notice=Notice(title, text, kind="error"))
 
 
-def show(inspection: Inspection, *, device: str = "") -> Screen:
-    """The screen of a fresh inspection, at the model's own thresholds."""
-    view = open_view(inspection)
-    screen = redecide(view)
+def show(inspection: Inspection, *, device: str = "", name: str = "") -> Screen:
+    """The screen of a fresh inspection; ``name`` is shown instead of the file's."""
+    view = open_view(inspection, device=device)
+    if name:
+        view = dataclasses.replace(view, payload={**view.payload, "name": name})
     facts = (
-        Path(inspection.source).name,
+        str(view.payload["name"]),
         f"{view.width} × {view.height} px",
         f"{inspection.milliseconds:.0f} ms",
         device,
         inspection.model,
     )
-    return Screen(
-        status=" · ".join(fact for fact in facts if fact),
-        view=view,
-        verdict=screen.verdict,
-        regions=screen.regions,
-        contributions=panels.contributions_panel(inspection),
-        boundary=boundary_range(inspection),
-        pixel=pixel_range(inspection),
+    return Screen(status=" · ".join(fact for fact in facts if fact), view=view)
+
+
+def check(view: View, *, boundary: float | None, pixel_threshold: float | None, verdict: str, regions: int) -> str:
+    """Whether the browser says the same as `decide` at these thresholds (None: those in use): "", else a sentence for the person."""
+    decision = decide(view.inspection, boundary=boundary, pixel_threshold=pixel_threshold)
+    if (decision.verdict, len(decision.regions)) == (verdict, regions):
+        return ""
+    log.warning("The page says %s, %d regions; the engine %s, %d.", verdict, regions, decision.verdict, len(decision.regions))
+    return (
+        f"The engine finds this image {decision.verdict}, with {len(decision.regions)} regions; the page shows something else. "
+        "Believe the engine, and reload the page."
     )
 
 
-def redecide(view: View, *, boundary: float | None = None, pixel_threshold: float | None = None, draw: bool = True) -> Screen:
-    """Verdict, mask and regions at other thresholds (None: the model's own), without the network.
-
-    ``draw`` writes the mask's picture anew; without it the picture on file stays.
-    """
-    inspection = view.inspection
-    decision = decide(
-        inspection,
-        boundary=_moved(boundary, inspection.calibration.boundary.value, boundary_range(inspection)),
-        pixel_threshold=_moved(pixel_threshold, inspection.calibration.pixel_threshold, pixel_range(inspection)),
-    )
-    if draw:
-        draw_overlay(view, decision)
-    regions = panels.regions_panel(
-        original_regions(view, decision), share=float(decision.mask.mean()), threshold=decision.pixel_threshold, reduced=view.reduced
-    )
-    return Screen("", view=view, verdict=panels.verdict_panel(inspection, decision), regions=regions)
+def save_thresholds(engine: Engine, view: View, *, boundary: float, pixel_threshold: float, who: str, why: str) -> str:
+    """Make thresholds the operating point of the view's model; returns what to tell the person. Raises PandaError."""
+    model = view.inspection.model
+    if not who.strip() or not why.strip():
+        raise ModelError("Not saved: give your name and a reason, so that the next person knows whose threshold this is.")
+    if not (math.isfinite(boundary) and math.isfinite(pixel_threshold)):
+        raise ModelError("Not saved: a threshold is not a number.")
+    engine.save_operating_point(model, boundary=boundary, pixel_threshold=pixel_threshold, who=who.strip(), why=why.strip())
+    return f"Saved: {model} now judges by boundary {panels.number(boundary)} and pixel threshold {panels.number(pixel_threshold)}."
 
 
-def boundary_range(inspection: Inspection) -> Range:
-    """The image slider: over all calibration scores, this image's score and the boundary, with room to pass each."""
-    own = inspection.calibration.boundary.value
-    ends = (inspection.calibration.lo, inspection.calibration.hi, inspection.score, own)
-    room = 0.05 * (max(ends) - min(ends)) or 1.0
-    return _range(min(ends) - room, max(ends) + room, own)
-
-
-def pixel_range(inspection: Inspection) -> Range:
-    """The pixel slider: from the map's mean-of-normal level 0 to past its peak, in standard deviations."""
-    own = inspection.calibration.pixel_threshold
-    return _range(0.0, 1.05 * max(float(inspection.anomaly_map.max()), own, 1.0), own)
+def clear_thresholds(engine: Engine, view: View) -> str:
+    """Give the saved operating point of the view's model up; returns what to tell the person. Raises PandaError."""
+    model = view.inspection.model
+    engine.clear_operating_point(model)
+    return f"{model} judges by its own thresholds again."
 
 
 def report(engine: Engine, model: str, path: Path) -> dict[str, Any]:
@@ -192,15 +197,3 @@ def example_model(name: str, models: Sequence[ModelEntry], current: str | None) 
     kind = name.split("_")[0].lower()
     usable = [entry.name for entry in models if not entry.problem]
     return next((model for model in usable if model.lower().startswith(kind)), current)
-
-
-def _moved(value: float | None, own: float, slider: Range) -> float | None:
-    """None where the slider stands on the model's own value: sliders round, the model's number is exact."""
-    return None if value is None or abs(value - own) <= 0.501 * slider.step else value
-
-
-def _range(low: float, high: float, value: float) -> Range:
-    """A slider of some 200 to 2000 steps of 10^n, on round numbers."""
-    places = 2 - math.floor(math.log10(high - low))
-    step = 10.0**-places
-    return Range(round(math.floor(low / step) * step, places), round(math.ceil(high / step) * step, places), round(value, places), step)

@@ -1,34 +1,46 @@
-"""The page: components, their places and which handler each event calls. All judgement is in `handlers`."""
+"""The page: header, side bar, tabs, status bar, and how it is mounted. What happens in a tab is the tab's own affair."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
-from gradio.events import api
-from gradio.utils import get_upload_folder, is_in_or_equal
+from fastapi import FastAPI
 
-from panda_core.errors import ImageError, PandaError
+from panda_core.batch.rows import Row
+from panda_core.card import find_model
+from panda_core.errors import PandaError
+from panda_core.history import History
+from panda_core.inspection import Inspection
+from panda_core.places import home
 from panda_core.ui import handlers, panels
-from panda_core.ui.component import file_reference, mount_assets
-from panda_core.ui.engine import Engine, ModelEntry
-from panda_core.ui.handlers import Range, Screen
-from panda_core.ui.stage import build_stage
+from panda_core.ui.api import Api
+from panda_core.ui.batch_tab import BatchTab
+from panda_core.ui.component import ASSETS, PREFIX, mount_assets
+from panda_core.ui.engine import Engine
+from panda_core.ui.history_tab import HistoryTab, mount_thumbnails
+from panda_core.ui.inspect_tab import INSPECTING, SESSION_SECONDS, InspectTab, notice_value
+from panda_core.ui.recording import Recorder, RecordingEngine
 from panda_core.ui.theme import build_theme
-from panda_core.ui.view import View, discard
+from panda_core.ui.video_tab import VideoTab
+from panda_core.ui.view import View
 
 HERE = Path(__file__).parent
-SESSION_SECONDS = 3600
-"""A session that has been idle this long forgets its inspection."""
 THEME_SWITCH = (HERE / "switch.js").read_text(encoding="utf-8")
+HEADER = (
+    '<header><span class="mark" aria-hidden="true"></span><h1>PANDA Inspector</h1>'
+    '<button type="button" class="switch" aria-label="Switch between light and dark">Light / dark</button></header>'
+)
+HEAD = (
+    f'<link rel="manifest" href="{PREFIX}/manifest.webmanifest"><link rel="icon" href="{PREFIX}/icon.svg">'
+    f'<link rel="apple-touch-icon" href="{PREFIX}/icon-192.png"><meta name="theme-color" content="#1d5fd6">'
+)
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
 
 
 def find_examples(folder: Path) -> tuple[Path, ...]:
@@ -36,88 +48,135 @@ def find_examples(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for suffix in ("png", "jpg") for path in folder.glob(f"*.{suffix}")))
 
 
-def build_page(engine: Engine, *, examples: Sequence[Path] = ()) -> gr.Blocks:
-    """The whole page, wired to an engine. Builds without torch and without a model."""
+def build_page(
+    engine: Engine, *, examples: Sequence[Path] = (), history: History | None = None, roots: Sequence[Path] | None = None
+) -> gr.Blocks:
+    """The whole page, wired to an engine. Builds without torch and without a model.
+
+    history: where inspections are kept; None keeps nothing and shows no history. roots: folders of this machine that the page may
+    read images from; None: the person's home and the working folder.
+    """
     page: gr.Blocks
     with gr.Blocks(title="PANDA Inspector", fill_width=True, analytics_enabled=False, delete_cache=(600, 2 * SESSION_SECONDS)) as page:
-        part = _Inspect(engine, tuple(examples))
-        page.load(part.load, None, part.entry, concurrency_limit=None, **QUIET)
+        parts = _Page(engine, tuple(examples), history, (Path.home(), Path.cwd()) if roots is None else tuple(roots))
+        opened = page.load(parts.load, None, parts.entry, concurrency_limit=None, **QUIET)
+        opened.then(parts.inspect.welcome, parts.inspect.inputs, parts.inspect.results, **INSPECTING)
     return page
 
 
-class _Inspect:
-    """The inspection page's components, and the thin layer that turns screens into their updates."""
+class _Page:
+    """The frame around the tabs, and what they do to one another."""
 
-    def __init__(self, engine: Engine, examples: tuple[Path, ...]) -> None:
-        self.engine, self.examples = engine, examples
-        self.view = gr.State(None, time_to_live=SESSION_SECONDS, delete_callback=discard)
+    def __init__(self, engine: Engine, examples: tuple[Path, ...], history: History | None, roots: Sequence[Path]) -> None:
+        self.engine = engine
+        self.recorder = Recorder(history, ignore=examples) if history else None
+        self.status = _fragment(panels.status_line("Starting…", busy=True), "foot", render=False)
         with gr.Column(elem_id="page", min_width=0):
-            gr.HTML(
-                '<header><span class="mark" aria-hidden="true"></span><h1>PANDA Inspector</h1>'
-                '<button type="button" class="switch" aria-label="Switch between light and dark">Light / dark</button></header>',
-                elem_id="bar",
-                js_on_load=THEME_SWITCH,
-                apply_default_css=False,
-            )
+            gr.HTML(HEADER, elem_id="bar", js_on_load=THEME_SWITCH, apply_default_css=False)
             with gr.Row(elem_id="desk"):
-                self._source_column()
-                with gr.Column(elem_id="middle", min_width=0):
-                    self.stage = build_stage(self._stage_value(Screen("", notice=handlers.STARTING)), elem_id="stage")
-                self._verdict_column()
-            self.status = _fragment(panels.status_line("Starting…", busy=True), "foot")
-        self.entry = (self.model, self.open, self.card, self.status, self.stage)
-        self.results = (
-            self.view,
-            self.stage,
-            self.verdict,
-            self.contributions,
-            self.regions,
-            self.boundary,
-            self.pixel,
-            self.reset,
-            self.status,
-        )
+                self._side_bar(examples)
+                with gr.Tabs(elem_id="tabs", selected="inspect") as self.tabs:
+                    self._build_tabs(examples, history, roots)
+            self.status.render()  # type: ignore[no-untyped-call]  # Gradio's, without annotations
+        self.entry = (self.model, self.open, self.card, self.status, self.inspect.viewer)
         self._wire()
+        Api(self._remembering("api")).publish()
 
-    def _source_column(self) -> None:
+    def _build_tabs(self, examples: Sequence[Path], history: History | None, roots: Sequence[Path]) -> None:
+        recorder = self.recorder
+        with gr.Tab("Inspect", id="inspect"):
+            self.inspect = InspectTab(
+                self._remembering("single"), self.model, self.status, examples=examples, on_mark=recorder.mark if recorder else None
+            )
+        with gr.Tab("Batch", id="batch"):
+            self.batch = BatchTab(
+                self.engine,
+                self.model,
+                roots=roots,
+                on_inspection=self._seen_in_batch if recorder else None,
+                on_mark=self._marked_in_batch if recorder else None,
+            )
+        self.history = None
+        if history is not None:
+            with gr.Tab("History", id="history"):
+                self.history = HistoryTab(self.model, history, on_calibrate=self._recalibrate, roots=roots)
+        with gr.Tab("Video", id="video"):
+            VideoTab(self.engine, self.model, roots=roots)
+
+    def _remembering(self, source: Literal["single", "api"]) -> Engine:
+        return RecordingEngine(self.engine, self.recorder, source=source) if self.recorder else self.engine
+
+    def _seen_in_batch(self, inspection: Inspection, _row: Row) -> None:
+        # A copy of each of thousands of files would double the person's folder without asking.
+        assert self.recorder is not None
+        self.recorder.seen(inspection, source="batch", keep=False)
+
+    def _marked_in_batch(self, model: str, row: Row, mark: str) -> None:
+        assert self.recorder is not None
+        self.recorder.mark_file(model, row.path, mark)
+
+    def _side_bar(self, examples: Sequence[Path]) -> None:
         with gr.Column(elem_id="source", min_width=0):
             self.model = gr.Dropdown([], label="Model", interactive=False, elem_id="model", filterable=False)
-            self.open = gr.UploadButton("Open image…", variant="primary", elem_id="open", interactive=False)
+            self.open = gr.UploadButton("Open image…", variant="primary", elem_id="open", interactive=False, file_count="multiple")
             self.gallery = gr.Gallery(
-                [str(path) for path in self.examples],
+                [str(path) for path in examples],
                 label="Examples",
                 columns=3,
                 allow_preview=False,
                 object_fit="cover",
                 elem_id="examples",
-                visible=bool(self.examples),
+                visible=bool(examples),
                 buttons=[],
                 interactive=False,
             )
             self.card = _fragment("", "card")
 
-    def _verdict_column(self) -> None:
-        with gr.Column(elem_id="judgement", min_width=0):
-            self.verdict = _fragment(panels.explanation_panel(), "verdict")
-            with gr.Column(elem_id="thresholds", min_width=0):
-                self.boundary = gr.Slider(label="Image boundary (score)", interactive=False, elem_id="boundary", buttons=[])
-                self.pixel = gr.Slider(label="Pixel threshold (SD of normal)", interactive=False, elem_id="pixel", buttons=[])
-                self.reset = gr.Button("Reset to the model’s own", size="sm", interactive=False, elem_id="reset")
-            self.contributions = _fragment("", "contributions")
-            self.regions = _fragment("", "regions")
-
     def _wire(self) -> None:
-        inspecting: dict[str, Any] = {**LATEST, "concurrency_id": "inspect", "concurrency_limit": 1}
-        self.open.upload(self.uploaded, [self.model, self.view, self.open], self.results, **inspecting)
-        self.stage.upload(self.dropped, [self.model, self.view], self.results, **inspecting)
-        self.gallery.select(self.chosen, [self.model, self.view], [self.model, self.card, *self.results], **inspecting)
-        self.model.input(self.switched, [self.model, self.view], [self.card, *self.results], **inspecting)
-        sliders = [self.view, self.boundary, self.pixel]
-        deciding: dict[str, Any] = {**LATEST, "concurrency_id": "decide", "concurrency_limit": 2}
-        self.boundary.input(self.move_boundary, sliders, [self.verdict], **deciding)
-        self.pixel.input(self.move_pixel, sliders, [self.stage, self.regions], **deciding)
-        self.reset.click(self.restore, [self.view], [self.stage, self.verdict, self.regions, self.boundary, self.pixel], **deciding)
-        api(self.report, api_name="inspect", concurrency_id="inspect")
+        tab = self.inspect
+        shown = [*tab.results, self.tabs]
+        self.open.upload(self._uploaded, [*tab.inputs, self.open], shown, **INSPECTING)
+        self.gallery.select(self._chosen, tab.inputs, shown, **INSPECTING)
+        self.model.change(self.describe, self.model, self.card, trigger_mode="always_last", concurrency_limit=None, **QUIET)
+        self.batch.open_event(self._open_of_batch, tab.inputs, shown, **INSPECTING)
+        if self.history is not None:
+            self.history.open_event(self._open_of_history, tab.inputs, shown, **INSPECTING)
+
+    def _uploaded(self, model: str | None, view: View | None, paths: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        yield from self._to_front(self.inspect.opened(model, view, paths))
+
+    def _chosen(self, model: str | None, view: View | None, event: gr.SelectData) -> Iterator[tuple[Any, ...]]:
+        yield from self._to_front(self.inspect.chosen(model, view, event))
+
+    def _open_of_batch(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
+        paths, index = self.batch.opened(event)
+        if paths:
+            yield from self._to_front(self.inspect.open_list(paths, index, model, view))
+
+    def _open_of_history(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
+        assert self.history is not None
+        try:
+            opened = self.history.opened(event)
+        except PandaError as error:
+            gr.Warning(str(error))
+            return
+        names = [entry.name for entry in opened.entries]
+        wanted = opened.entries[opened.index].model
+        if any(entry.name == wanted and not entry.problem for entry in self.engine.models()):
+            model = wanted
+        yield from self._to_front(self.inspect.open_list(opened.paths, opened.index, model, view, names=names))
+
+    @staticmethod
+    def _to_front(updates: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        """The same updates, with the tab Inspect in front."""
+        for update in updates:
+            yield *update, gr.Tabs(selected="inspect")
+
+    def _recalibrate(self, model: str, normal: list[Path], anomalous: list[Path], name: str) -> str:
+        from panda_core.feedback import recalibrate
+
+        calibration = recalibrate(find_model(model), normal, anomalous, home() / "models" / name)
+        return f"“{name}” is ready; reload the page to choose it. {calibration.boundary.reason}"
 
     def load(self) -> Iterator[tuple[Any, ...]]:
         """Fill a fresh page; say so while the engine is still loading, and when it is ready."""
@@ -130,133 +189,36 @@ class _Inspect:
             gr.UploadButton(interactive=bool(models)),
             panels.model_panel(chosen),
             panels.status_line(screen.status, busy=loading),
-            self._stage_value(screen),
+            notice_value(screen.notice or handlers.WELCOME),
         )
         if loading:
             self.engine.warm()
             ready = panels.status_line(handlers.ready_line(self.engine, models))
             yield gr.skip(), gr.skip(), gr.skip(), ready, gr.skip()
 
-    def uploaded(self, model: str | None, view: View | None, path: str) -> Iterator[tuple[Any, ...]]:
-        """A file from the button."""
-        yield from self._inspect(model, view, path)
-
-    def dropped(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
-        """A file dropped on the stage or pasted."""
-        yield from self._inspect(model, view, str(event.path))
-
-    def chosen(self, model: str | None, view: View | None, event: gr.SelectData) -> Iterator[tuple[Any, ...]]:
-        """An example; it brings its own model if there is one."""
-        discard(view)
-        example = self.examples[int(event.index)]
-        models = self.engine.models()
-        name = handlers.example_model(example.name, models, model)
-        card = panels.model_panel(_entry(models, name))
-        for screen in handlers.inspect_file(self.engine, name, example):
-            yield gr.Dropdown(value=name), card, *self._updates(screen)
-
-    def switched(self, model: str, view: View | None) -> Iterator[tuple[Any, ...]]:
-        """Another model: its card, and the same image again if there is one."""
-        card = panels.model_panel(_entry(self.engine.models(), model))
-        if view is None:
-            yield card, *(gr.skip() for _ in self.results)
-            return
-        discard(view)
-        for screen in handlers.inspect_file(self.engine, model, Path(view.inspection.source)):
-            yield card, *self._updates(screen)
-
-    def move_boundary(self, view: View | None, boundary: float, pixel: float) -> Any:
-        """The image slider moved."""
-        view = _kept(view)
-        return gr.skip() if view is None else handlers.redecide(view, boundary=boundary, pixel_threshold=pixel, draw=False).verdict
-
-    def move_pixel(self, view: View | None, boundary: float, pixel: float) -> Any:
-        """The pixel slider moved."""
-        view = _kept(view)
-        if view is None:
-            return gr.skip(), gr.skip()
-        screen = handlers.redecide(view, boundary=boundary, pixel_threshold=pixel)
-        return self._stage_value(screen), screen.regions
-
-    def restore(self, view: View | None) -> tuple[Any, ...]:
-        """Both thresholds back to the model's own."""
-        view = _kept(view)
-        if view is None:
-            return tuple(gr.skip() for _ in range(5))
-        screen = handlers.redecide(view)
-        own = handlers.boundary_range(view.inspection).value, handlers.pixel_range(view.inspection).value
-        return self._stage_value(screen), screen.verdict, screen.regions, *own
-
-    def report(self, image: gr.FileData, model: str) -> dict[str, Any]:
-        """Inspect an uploaded image file with the named model; returns verdict, score, boundary, errors and regions."""
-        try:
-            return handlers.report(self.engine, model, _uploaded_file(dict(image)["path"]))
-        except ImageError as error:
-            raise gr.Error(f"{Path(error.path).name}: {error.reason}.", print_exception=False) from error
-        except PandaError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-
-    def _inspect(self, model: str | None, view: View | None, path: str) -> Iterator[tuple[Any, ...]]:
-        discard(view)
-        try:
-            file = _uploaded_file(path)
-        except ImageError as error:
-            yield self._updates(handlers.failure("Nothing was inspected", f"{error}."))
-            return
-        for screen in handlers.inspect_file(self.engine, model, file):
-            yield self._updates(screen)
-
-    def _updates(self, screen: Screen) -> tuple[Any, ...]:
-        """Values for ``results``, in its order."""
-        busy = screen.notice is not None and screen.notice.kind == "busy"
-        return (
-            screen.view,
-            self._stage_value(screen),
-            screen.verdict or panels.explanation_panel(),
-            screen.contributions,
-            screen.regions,
-            _slider(screen.boundary),
-            _slider(screen.pixel),
-            gr.Button(interactive=screen.view is not None),
-            panels.status_line(screen.status, busy=busy),
-        )
-
-    @staticmethod
-    def _stage_value(screen: Screen) -> dict[str, Any]:
-        if screen.view is None:
-            return {"notice": asdict(screen.notice)} if screen.notice else {}
-        return {"pictures": {name: file_reference(path) for name, path in screen.view.pictures.items()}}
+    def describe(self, model: str | None) -> str:
+        """The card of the model that is picked, by hand or by an example."""
+        return panels.model_panel(next((entry for entry in self.engine.models() if entry.name == model), None))
 
 
-def _kept(view: View | None) -> View | None:
-    """The view, or None if a later image has replaced it while the slider's event was on its way."""
-    return view if view is not None and view.folder.exists() else None
+def _fragment(html: str, name: str, *, render: bool = True) -> gr.HTML:
+    return gr.HTML(html, elem_id=name, js_on_load=None, apply_default_css=False, render=render)
 
 
-def _fragment(html: str, name: str) -> gr.HTML:
-    return gr.HTML(html, elem_id=name, js_on_load=None, apply_default_css=False)
+def styles() -> str:
+    """All style sheets of the page: page.css first, then those of its parts."""
+    parts = sorted({*HERE.glob("*.css"), *ASSETS.glob("*.css")} - {HERE / "page.css"})
+    return "\n".join(path.read_text(encoding="utf-8") for path in (HERE / "page.css", *parts))
 
 
-def _slider(state: Range | None) -> Any:
-    if state is None:
-        return gr.Slider(interactive=False)
-    return gr.Slider(minimum=state.low, maximum=state.high, value=state.value, step=state.step, interactive=True)
+def mount(application: FastAPI, page: gr.Blocks, *, history: History | None = None, mcp: bool = False) -> Any:
+    """The page at the root of a FastAPI application, with our look and without Gradio's extras; returns the application.
 
-
-def _entry(models: Sequence[ModelEntry], name: str | None) -> ModelEntry | None:
-    return next((entry for entry in models if entry.name == name), None)
-
-
-def _uploaded_file(path: str) -> Path:
-    """A path that came from a browser, if it is an upload. Raises ImageError: events may carry any path a stranger writes into them."""
-    if not is_in_or_equal(path, get_upload_folder()):
-        raise ImageError(Path(path).name, "it was not uploaded here; open the file with the button, drop it or paste it")
-    return Path(path)
-
-
-def mount(application: Any, page: gr.Blocks) -> Any:
-    """The page at the root of a FastAPI application, with our look and without Gradio's extras; returns the application."""
+    mcp: offer the public endpoints as tools, too (needs the package mcp).
+    """
     mount_assets(application)
+    if history is not None:
+        mount_thumbnails(application, history)
     mounted = gr.mount_gradio_app(
         application,
         page,
@@ -267,7 +229,9 @@ def mount(application: Any, page: gr.Blocks) -> Any:
         show_error=True,
         max_file_size="200mb",
         theme=build_theme(),
-        css=(HERE / "page.css").read_text(encoding="utf-8"),
+        css=styles(),
+        head=HEAD,
+        mcp_server=mcp,
     )
     # Only launch() sets these, and without them Gradio takes any server path in a forged upload into its public cache (6.31).
     page.is_running = page.has_launched = True

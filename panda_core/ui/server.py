@@ -13,6 +13,8 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,16 +105,37 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def build_application(*, device: str, model: str | None, examples: Path) -> Any:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the person who starts the app decides."""
+
+    device: str = "auto"
+    model: str | None = None
+    """Name or folder of the model to show first."""
+    examples: Path
+    roots: tuple[Path, ...] | None = None
+    """Folders of this machine that the page may read; None: the person's home and the working folder."""
+    remember: bool = True
+    """Whether inspections are kept in the history."""
+    mcp: bool = False
+
+
+def build_application(settings: Settings) -> Any:
     """The real application; imports Gradio. Torch follows in a thread of its own once the page is up."""
 
     from fastapi import FastAPI
 
+    from panda_core.history import History
     from panda_core.ui.engine import LocalEngine
     from panda_core.ui.page import build_page, find_examples, mount
 
-    engine = LocalEngine(device=device, model=model)
-    application = mount(FastAPI(openapi_url=None), build_page(engine, examples=find_examples(examples)))
+    engine = LocalEngine(device=settings.device, model=settings.model)
+    history = None
+    if settings.remember:
+        history = History()
+        history.apply_retention(datetime.now(UTC))
+    page = build_page(engine, examples=find_examples(settings.examples), history=history, roots=settings.roots)
+    application = mount(FastAPI(openapi_url=None), page, history=history, mcp=settings.mcp)
     warming = threading.Timer(WARM_AFTER, engine.warm)
     warming.daemon = True
     warming.start()

@@ -7,63 +7,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from engine_double import draw_spot
+from visit import Visit
 
 pytestmark = pytest.mark.browser
-PATIENCE = 60_000
-"""Milliseconds: Gradio and torch take long to import on a busy machine."""
 ROOT = Path(__file__).parents[2]
-
-
-class Visit:
-    """One browser page, with what it complained of and where it sent requests."""
-
-    def __init__(self, chromium: Any, *, width: int = 1440, height: int = 900) -> None:
-        self.context = chromium.new_context(viewport={"width": width, "height": height})
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(PATIENCE)
-        self.complaints: list[str] = []
-        self.hosts: set[str] = set()
-        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or ""))
-
-    def open(self, url: str) -> None:
-        self.page.goto(url)
-        self.page.wait_for_selector("#open:not([disabled])")
-
-    def choose_file(self, path: Path) -> None:
-        with self.page.expect_file_chooser() as chooser:
-            self.page.click("#open")
-        chooser.value.set_files(str(path))
-
-    def verdict(self, expected: str) -> None:
-        self.page.wait_for_selector(f'.verdict[data-verdict="{expected}"]')
-
-    def press_slider(self, name: str, key: str) -> None:
-        self.page.locator(f"#{name} input[type=range]").press(key)
-
-    def red_pixels(self) -> int:
-        """Clearly red pixels in the mask view: the test picture is grey."""
-        return int(
-            self.page.evaluate(
-                """async () => {
-                    const image = document.querySelector('[data-name="overlay"] img');
-                    await image.decode();
-                    const canvas = document.createElement('canvas');
-                    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-                    const pen = canvas.getContext('2d');
-                    pen.drawImage(image, 0, 0);
-                    const data = pen.getImageData(0, 0, canvas.width, canvas.height).data;
-                    let count = 0;
-                    for (let i = 0; i < data.length; i += 4) count += data[i] > data[i + 1] + 60 && data[i] > data[i + 2] + 60;
-                    return count;
-                }"""
-            )
-        )
 
 
 @pytest.fixture
@@ -76,9 +26,7 @@ def visit(chromium: Any) -> Iterator[Visit]:
 def test_an_uploaded_image_gets_a_mask_and_the_slider_changes_the_verdict(visit: Visit, served: Any, tmp_path: Path) -> None:
     visit.open(served.url)
 
-    visit.choose_file(draw_spot(tmp_path / "spot.png"))
-    visit.verdict("anomalous")
-    visit.page.wait_for_selector('.stage[data-state="ready"]')
+    visit.inspect(draw_spot(tmp_path / "spot.png"))
     marked = visit.red_pixels()
     assert marked > 50
 
@@ -88,11 +36,13 @@ def test_an_uploaded_image_gets_a_mask_and_the_slider_changes_the_verdict(visit:
     visit.verdict("anomalous")
 
     visit.press_slider("pixel", "End")
-    visit.page.wait_for_selector('[data-regions="0"]')
-    visit.page.wait_for_timeout(500)
-    assert visit.red_pixels() < marked / 10
-    visit.page.click("#reset")
-    visit.page.wait_for_selector('#regions section:not([data-regions="0"])')
+    visit.page.wait_for_selector('.region-list[data-regions="0"]')
+    visit.settle()
+    assert visit.red_pixels() == 0
+    visit.page.click(".thresholds .reset")
+    visit.page.wait_for_selector('.region-list:not([data-regions="0"])')
+    visit.settle()
+    assert visit.red_pixels() == marked
 
     assert visit.complaints == []
     assert visit.hosts == {"127.0.0.1"}
@@ -100,16 +50,15 @@ def test_an_uploaded_image_gets_a_mask_and_the_slider_changes_the_verdict(visit:
 
 def test_a_bad_file_is_refused_in_words_and_takes_the_old_result_away(visit: Visit, served: Any, tmp_path: Path) -> None:
     visit.open(served.url)
-    visit.choose_file(draw_spot(tmp_path / "spot.png"))
-    visit.verdict("anomalous")
+    visit.inspect(draw_spot(tmp_path / "spot.png"))
 
     hostile = tmp_path / "a${alert(1)}<img src=x onerror=alert(2)>.png"
     hostile.write_text("not a picture")
     visit.choose_file(hostile)
-    visit.page.wait_for_selector('.stage[data-state="error"]')
+    visit.page.wait_for_selector('.viewer[data-state="error"]')
     assert "was not inspected" in visit.page.inner_text(".notice")
-    assert visit.page.locator(".verdict").count() == 0
-    assert visit.page.locator("figure img:visible").count() == 0
+    assert not visit.page.locator(".verdict").is_visible()
+    assert visit.page.locator(".pane canvas:visible").count() == 0
     assert visit.complaints == []
 
 
@@ -137,7 +86,7 @@ def test_the_port_answers_before_the_page_is_built_and_the_page_before_the_engin
     visit.page.wait_for_selector("#open:not([disabled])")
     assert "Loading the model" in visit.page.inner_text("#foot")
     visit.choose_file(draw_spot(tmp_path / "spot.png"))
-    visit.page.wait_for_selector('.stage[data-state="busy"]')
+    visit.page.wait_for_selector('.viewer[data-state="busy"]')
     served.open_gate()
     visit.verdict("anomalous")
     assert visit.complaints == []
@@ -149,7 +98,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(chromium: Any, served: Any,
     phone.choose_file(draw_spot(tmp_path / "spot.png"))
     phone.verdict("anomalous")
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert phone.page.locator("#judgement").bounding_box()["width"] <= 390
+    assert phone.page.locator(".judgement").bounding_box()["width"] <= 390
     phone.context.close()
 
 
@@ -159,13 +108,13 @@ def test_the_app_inspects_with_a_real_model_and_the_slider_decides(
     served = serve("--port", "0", "--device", "cpu", "--model", "grey", script=ROOT / "app.py", PANDA_MODELS=str(model_place))
     visit.open(served.url)
     visit.choose_file(draw_spot(tmp_path / "spot.png"))
-    visit.page.wait_for_selector(".verdict")
+    visit.page.wait_for_selector('.viewer[data-state="ready"]')
     visit.press_slider("boundary", "End")
     visit.verdict("normal")
     visit.press_slider("boundary", "Home")
     visit.verdict("anomalous")
     visit.press_slider("pixel", "Home")
-    visit.page.wait_for_selector('#regions section:not([data-regions="0"])')
+    visit.page.wait_for_selector('.region-list:not([data-regions="0"])')
     assert visit.complaints == []
     assert visit.hosts == {"127.0.0.1"}
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 from engine_double import LEAF, XRAY, FakeEngine, draw_spot
 
+from panda_core.errors import ModelError
 from panda_core.scoring.decision import decide
 from panda_core.ui import handlers, panels
-from panda_core.ui.handlers import Screen
-from panda_core.ui.view import VIEWS, discard, open_view, original_regions, reduce_inspection
+from panda_core.ui.handlers import Playlist, Screen
+from panda_core.ui.view import discard
 
 
 @pytest.fixture
@@ -34,8 +33,7 @@ def last(engine: FakeEngine, model: str | None, path: Path) -> Screen:
 
 
 def verdict_of(screen: Screen) -> str:
-    found = re.search(r'data-verdict="(\w+)"', screen.verdict)
-    return found.group(1) if found else ""
+    return decide(screen.view.inspection).verdict if screen.view else ""
 
 
 def test_a_spot_is_anomalous_and_a_plain_picture_normal(engine: FakeEngine, spot: Path, tmp_path: Path) -> None:
@@ -43,39 +41,57 @@ def test_a_spot_is_anomalous_and_a_plain_picture_normal(engine: FakeEngine, spot
     assert verdict_of(last(engine, "leaf", draw_spot(tmp_path / "plain.png", strength=0))) == "normal"
 
 
-def test_all_views_are_written_as_pictures_and_deleted_with_the_session(engine: FakeEngine, spot: Path) -> None:
+def test_the_pictures_are_written_and_deleted_with_the_session(engine: FakeEngine, spot: Path) -> None:
     view = last(engine, "leaf", spot).view
     assert view is not None
-    assert set(view.pictures) == set(VIEWS)
-    assert all(cv2.imread(str(path)).shape == (96, 96, 3) for path in view.pictures.values())
+    paths = [Path(file["path"]) for file in view.payload["files"].values()]
+    assert len(paths) == 4 and all(cv2.imread(str(path)).shape == (96, 96, 3) for path in paths)
     discard(view)
     assert not view.folder.exists()
 
 
-def test_moving_the_boundary_past_the_score_changes_the_verdict_without_the_network(engine: FakeEngine, spot: Path) -> None:
-    first = last(engine, "leaf", spot)
-    assert first.view is not None and first.boundary is not None
-    assert first.boundary.high > first.view.inspection.score > first.boundary.low
-    moved = handlers.redecide(first.view, boundary=first.boundary.high)
-    assert (verdict_of(first), verdict_of(moved)) == ("anomalous", "normal")
-    assert "set by you" in moved.verdict
+def test_a_rested_slider_is_checked_against_the_engine_without_the_network(engine: FakeEngine, spot: Path) -> None:
+    view = last(engine, "leaf", spot).view
+    assert view is not None
+    own = decide(view.inspection)
+    agreed = {"verdict": own.verdict, "regions": len(own.regions)}
+    assert handlers.check(view, boundary=None, pixel_threshold=None, **agreed) == ""
+    high = view.inspection.score + 1
+    assert "finds this image normal" in handlers.check(view, boundary=high, pixel_threshold=None, **agreed)
+    assert handlers.check(view, boundary=high, pixel_threshold=high, verdict="normal", regions=0) == ""
+    assert "with 0 regions" in handlers.check(view, boundary=None, pixel_threshold=high, **agreed)
     assert engine.calls == 1
 
 
-def test_a_higher_pixel_threshold_marks_less_and_redraws_the_mask(engine: FakeEngine, spot: Path) -> None:
-    first = last(engine, "leaf", spot)
-    assert first.view is not None and first.pixel is not None
-    before = first.view.pictures["overlay"].read_bytes()
-    none = handlers.redecide(first.view, pixel_threshold=first.pixel.high)
-    assert 'data-regions="0"' in none.regions and 'data-regions="0"' not in first.regions
-    assert first.view.pictures["overlay"].read_bytes() != before
+def test_saved_thresholds_are_what_the_next_image_is_judged_by_until_they_are_given_up(engine: FakeEngine, spot: Path) -> None:
+    view = last(engine, "leaf", spot).view
+    assert view is not None
+    high = view.inspection.score + 1
+    said = handlers.save_thresholds(engine, view, boundary=high, pixel_threshold=4.0, who=" Ada ", why="shadows")
+    assert said.startswith("Saved: leaf") and engine.point is not None and engine.point.who == "Ada"
+    after = last(engine, "leaf", spot).view
+    assert after is not None and after.payload["boundary"]["kind"] == "manual" and "Ada" in after.payload["boundary"]["reason"]
+    assert after.payload["own"]["boundary"]["value"] == 6.0 and decide(after.inspection).verdict == "normal"
+    handlers.clear_thresholds(engine, after)
+    assert verdict_of(last(engine, "leaf", spot)) == "anomalous"
 
 
-def test_a_slider_on_the_models_own_value_gives_the_models_own_decision(engine: FakeEngine, spot: Path) -> None:
-    first = last(engine, "leaf", spot)
-    assert first.view is not None and first.boundary is not None and first.pixel is not None
-    again = handlers.redecide(first.view, boundary=first.boundary.value, pixel_threshold=first.pixel.value)
-    assert (again.verdict, again.regions) == (first.verdict, first.regions)
+@pytest.mark.parametrize("wrong", [{"who": " "}, {"why": ""}, {"boundary": float("nan")}])
+def test_thresholds_are_not_saved_without_a_name_a_reason_and_numbers(engine: FakeEngine, spot: Path, wrong: dict[str, object]) -> None:
+    view = last(engine, "leaf", spot).view
+    assert view is not None
+    with pytest.raises(ModelError, match="Not saved"):
+        handlers.save_thresholds(engine, view, **{"boundary": 1.0, "pixel_threshold": 1.0, "who": "Ada", "why": "shadows", **wrong})
+    assert engine.point is None
+
+
+def test_the_list_of_images_stops_at_its_ends() -> None:
+    paths = (Path("a.png"), Path("b.png"))
+    fresh = Playlist(paths)
+    assert fresh.current is None and fresh.step(1).current == paths[0]
+    assert fresh.step(1).step(1).step(1) == Playlist(paths, 1)
+    assert Playlist(paths, 0).step(-1) == Playlist(paths, 0)
+    assert Playlist().step(1).current is None
 
 
 @pytest.mark.parametrize(
@@ -89,7 +105,7 @@ def test_a_bad_file_gives_a_message_and_leaves_no_earlier_result(engine: FakeEng
     screen = last(engine, "leaf", path)
     assert screen.notice is not None and screen.notice.kind == "error"
     assert word in screen.notice.title and str(tmp_path) not in screen.notice.title + screen.notice.text
-    assert (screen.view, screen.verdict, screen.regions, screen.contributions) == (None, "", "", "")
+    assert screen.view is None
 
 
 def test_a_damaged_model_says_so_on_the_page(engine: FakeEngine, spot: Path) -> None:
@@ -109,7 +125,7 @@ def test_without_a_model_the_page_tells_how_to_train_one_and_shows_no_score(spot
     _, screen = handlers.open_page(engine)
     for shown in (screen, last(engine, None, spot)):
         assert shown.notice is not None and shown.notice.command.startswith("panda train ")
-        assert shown.verdict == ""
+        assert shown.view is None
 
 
 def test_while_the_engine_loads_the_page_says_so_and_then_answers(spot: Path) -> None:
@@ -122,47 +138,16 @@ def test_while_the_engine_loads_the_page_says_so_and_then_answers(spot: Path) ->
     assert verdict_of(next(screens)) == "anomalous"
 
 
-def test_the_rarity_follows_the_conformal_p_value(engine: FakeEngine, spot: Path) -> None:
-    view = last(engine, "leaf", spot).view
-    assert view is not None
-    scores = view.inspection.calibration.normal_scores
-    assert "At most 1 in 100" in panels.rarity(view.inspection)
-    tenth = dataclasses.replace(view.inspection, score=float(scores[-9]))
-    assert "1 in 10 normal images" in panels.rarity(tenth)
-    lowest = dataclasses.replace(view.inspection, score=-1.0)
-    assert "100 % of normal images" in panels.rarity(lowest)
-
-
 def test_numbers_are_short_and_never_minus_zero() -> None:
     values = (-0.0001, 0.0, 3.14159, -42.123, 1234.5)
     assert [panels.number(value, sign=True) for value in values] == ["0.000", "0.000", "+3.142", "−42.12", "+1234"]
 
 
-def test_names_and_cards_cannot_put_markup_on_the_page(engine: FakeEngine, spot: Path) -> None:
+def test_cards_and_file_names_cannot_put_markup_on_the_page() -> None:
     hostile = "<img src=x onerror=alert(1)>"
-    shown = last(engine, "leaf", spot)
-    assert shown.view is not None
-    inspection = dataclasses.replace(shown.view.inspection, errors={hostile: 1.0}, contributions={hostile: 1.0})
     entry = dataclasses.replace(LEAF, data=hostile, licence=hostile, limits=(hostile,))
-    for text in (panels.contributions_panel(inspection), panels.model_panel(entry), panels.status_line(hostile)):
+    for text in (panels.model_panel(entry), panels.status_line(hostile)):
         assert "<img" not in text and "&lt;img" in text
-
-
-def test_large_images_are_reduced_for_the_page_and_reported_in_original_pixels(engine: FakeEngine, tmp_path: Path) -> None:
-    inspection = engine.inspect("leaf", draw_spot(tmp_path / "large.png", size=2048))
-    view = open_view(inspection)
-    assert view.reduced and max(view.inspection.image.shape) == 1024
-    assert view.inspection.score == inspection.score
-    exact, shown = decide(inspection).regions, original_regions(view, decide(view.inspection))
-    assert len(exact) == len(shown)
-    assert sum(region.area for region in shown) == pytest.approx(sum(region.area for region in exact), rel=0.1)
-    assert np.allclose([region.box for region in shown], [region.box for region in exact], atol=8)
-    discard(view)
-
-
-def test_small_images_are_not_touched(engine: FakeEngine, spot: Path) -> None:
-    inspection = engine.inspect("leaf", spot)
-    assert reduce_inspection(inspection) is inspection
 
 
 def test_an_example_brings_its_own_model_if_that_is_usable() -> None:

@@ -1,0 +1,194 @@
+"""Where the images of a batch come from: a folder of this machine, uploaded files, or a zip archive. Nothing is decoded here.
+
+Whoever names a folder or sends an archive may be a stranger: a folder must lie within the roots that the program was given, and an
+archive is checked before and while it is unpacked.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from panda_core.data.images import IMAGE_SUFFIXES, list_images
+from panda_core.errors import FolderError, PandaError
+
+MOST_IMAGES = 20_000
+"""Images in one batch."""
+MOST_ENTRIES = 100_000
+"""Entries of an archive, images or not."""
+MOST_UNPACKED = 8 * 2**30
+"""Bytes of all images of an archive together."""
+MOST_RATIO = 200
+"""Unpacked to packed size. Photographs hardly shrink; what unpacks to more than this was made to fill a disk."""
+RATIO_FROM = 64 * 2**20
+"""Unpacked bytes below which the ratio does not matter: a small drawing may well shrink a thousandfold."""
+_CHUNK = 2**20
+
+
+class ArchiveError(PandaError):
+    """An uploaded archive is damaged, encrypted, too large or names places outside itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The images of a batch, in the order to inspect them."""
+
+    title: str
+    """For people: the folder's path, or what was uploaded."""
+    paths: tuple[Path, ...]
+    names: tuple[str, ...]
+    """As shown: relative to the folder or within the archive; one for each path."""
+    note: str = ""
+    """What was left out, in a sentence; "" if nothing."""
+
+
+def open_folder(folder: str | Path, roots: Sequence[Path]) -> Source:
+    """All images in ``folder`` and below, if it lies within one of ``roots``. Links are followed before that is judged.
+
+    Raises FolderError: no folder, outside the roots, no or too many images.
+    """
+    text = str(folder).strip().strip('"')
+    if not text:
+        raise FolderError("No folder is given. Type the path of a folder with images.")
+    try:
+        place = Path(text).expanduser().resolve()
+        allowed = [root.resolve() for root in roots]
+    except (OSError, RuntimeError, ValueError) as error:  # loops of links, an unknown ~user, a zero byte
+        raise FolderError(f"{text} is no usable path ({error}). Type the path of a folder with images.") from error
+    if not _within(place, allowed):
+        shown = ", ".join(map(str, allowed)) or "none"
+        raise FolderError(f"{text} is not in a folder that may be opened from this page ({shown}). Upload the images instead.")
+    found = list_images(place)
+    kept = [path for path in found if _within(path.resolve(), allowed)]
+    _check_count(len(kept), f"{place} holds no images. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
+    left = len(found) - len(kept)
+    note = f"{left} linked image{' was' if left == 1 else 's were'} left out: the link points outside the allowed folders." if left else ""
+    return Source(_shown(place), tuple(kept), tuple(_shown(path.relative_to(place)) for path in kept), note)
+
+
+def open_uploads(files: Iterable[Path], into: Path, *, should_stop: Callable[[], bool] = lambda: False) -> Source:
+    """Uploaded images, kept below ``into`` because uploads are cleared away in time; archives among them are unpacked there.
+
+    ``should_stop`` ends early with what there is. Raises ArchiveError, FolderError.
+    """
+    paths: list[Path] = []
+    names: list[str] = []
+    given = list(files)
+    for number, file in enumerate(given):
+        place = into / f"{number}"
+        if file.suffix.lower() == ".zip":
+            unpacked = unpack(file, place, should_stop=should_stop)
+            paths += unpacked
+            names += [_shown(path.relative_to(place)) for path in unpacked]
+        else:
+            paths.append(_keep(file, place))
+            names.append(_shown(Path(file.name)))
+    _check_count(len(paths), "There is no image among the uploaded files. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
+    title = _shown(Path(given[0].name)) if len(given) == 1 else f"{len(given)} uploaded files"
+    return Source(title, tuple(paths), tuple(names))
+
+
+def unpack(archive: Path, into: Path, *, should_stop: Callable[[], bool] = lambda: False) -> list[Path]:
+    """The images of a zip file, written below ``into`` in natural order; what is no image, or hidden, is left out.
+
+    Nothing stays of an archive that is refused: ArchiveError says why. ``should_stop`` ends early with what there is.
+    """
+    into.mkdir(parents=True)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            entries = _checked(opened.infolist(), archive.name)
+            left = sum(entry.file_size for entry in entries)
+            for entry in entries:
+                if should_stop():
+                    break
+                left -= _write(opened, entry, into, left, archive.name)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError) as error:
+        shutil.rmtree(into, ignore_errors=True)
+        reason = error.strerror if isinstance(error, OSError) else error  # without the server's own paths
+        raise ArchiveError(f"{archive.name} cannot be unpacked ({reason}). Make the zip file again, or upload the images.") from error
+    except ArchiveError:
+        shutil.rmtree(into, ignore_errors=True)
+        raise
+    return list_images(into)
+
+
+def _checked(entries: Sequence[zipfile.ZipInfo], name: str) -> list[zipfile.ZipInfo]:
+    if len(entries) > MOST_ENTRIES:
+        raise ArchiveError(f"{name} has {len(entries):,} entries; at most {MOST_ENTRIES:,} are read. Split it.")
+    for entry in entries:
+        _check_entry(entry, name)
+    images = [entry for entry in entries if _is_image(entry)]
+    if len(images) > MOST_IMAGES:
+        raise ArchiveError(f"{name} has {len(images):,} images; at most {MOST_IMAGES:,} make a batch. Split it.")
+    size, packed = sum(entry.file_size for entry in images), sum(entry.compress_size for entry in images)
+    if size > MOST_UNPACKED:
+        raise ArchiveError(f"{name} unpacks to {size / 2**30:.1f} GiB; at most {MOST_UNPACKED / 2**30:.0f} are taken. Split it.")
+    if size > RATIO_FROM and size > MOST_RATIO * max(packed, 1):
+        raise ArchiveError(
+            f"{name} unpacks to {size / max(packed, 1):,.0f} times its size, as no photographs do. Upload the images instead."
+        )
+    return images
+
+
+def _check_entry(entry: zipfile.ZipInfo, name: str) -> None:
+    place = entry.filename.replace("\\", "/")
+    parts = PurePosixPath(place).parts
+    if place.startswith("/") or ".." in parts or any(":" in part for part in parts[:1]):
+        raise ArchiveError(f"{name} names a place outside itself ({entry.filename!r}). Make the zip file again, from within the folder.")
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        raise ArchiveError(f"{name} holds a link ({entry.filename!r}). Pack the images themselves.")
+    if entry.flag_bits & 0x1:
+        raise ArchiveError(f"{name} is encrypted. Make it again without a password.")
+
+
+def _is_image(entry: zipfile.ZipInfo) -> bool:
+    path = PurePosixPath(entry.filename.replace("\\", "/"))
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return not entry.is_dir() and not hidden and path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, room: int, name: str) -> int:
+    """Bytes written; never more than ``room``, whatever the entry's header promised."""
+    target = into.joinpath(*PurePosixPath(entry.filename.replace("\\", "/")).parts)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    written = 0
+    with opened.open(entry) as source, target.open("xb") as file:
+        while chunk := source.read(_CHUNK):
+            written += len(chunk)
+            if written > room:
+                raise ArchiveError(f"{name} unpacks to more than it says. Make the zip file again.")
+            file.write(chunk)
+    return written
+
+
+def _keep(file: Path, place: Path) -> Path:
+    place.mkdir(parents=True)
+    kept = place / file.name
+    try:
+        os.link(file, kept)  # costs no space
+    except OSError:
+        shutil.copyfile(file, kept)
+    return kept
+
+
+def _shown(path: Path) -> str:
+    """The path as text: a name may hold bytes that are none, and neither a browser nor a file of ours takes those."""
+    return path.as_posix().encode("utf-8", "replace").decode()
+
+
+def _within(place: Path, roots: Iterable[Path]) -> bool:
+    return any(place.is_relative_to(root) for root in roots)
+
+
+def _check_count(count: int, none: str) -> None:
+    if not count:
+        raise FolderError(none)
+    if count > MOST_IMAGES:
+        raise FolderError(f"There are {count:,} images; at most {MOST_IMAGES:,} make a batch. Take a part of them.")

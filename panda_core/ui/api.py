@@ -1,0 +1,72 @@
+"""The same actions for programs: named endpoints of the page, for gradio_client, plain HTTP and, by flag, MCP."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.events import api
+
+from panda_core.errors import ImageError, PandaError
+from panda_core.ui import handlers
+from panda_core.ui.engine import Engine
+from panda_core.ui.uploads import uploaded_file
+
+MOST_IMAGES = 256
+"""Images in one call of ``inspect_batch``; more belong into several calls."""
+
+
+class Api:
+    """The endpoints; `publish` adds them to the Blocks under construction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def publish(self) -> None:
+        """Add ``/inspect``, ``/inspect_batch`` and ``/models``; the network sees one call at a time."""
+        for endpoint in (self.inspect, self.inspect_batch):
+            api(endpoint, api_name=endpoint.__name__, concurrency_id="inspect", concurrency_limit=1)
+        api(self.models, api_name="models", concurrency_limit=None)
+
+    def inspect(self, image: gr.FileData, model: str) -> dict[str, Any]:
+        """Inspect an image file with a model; returns verdict, score, boundary, errors and regions.
+
+        Args:
+            image: An uploaded image file: JPEG, PNG, WebP, BMP, TIFF or DICOM.
+            model: Name of the model, as /models lists it.
+        """
+        try:
+            return handlers.report(self.engine, model, _file(image))
+        except ImageError as error:
+            raise gr.Error(f"{Path(error.path).name}: {error.reason}.", print_exception=False) from error
+        except PandaError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def inspect_batch(self, images: list[gr.FileData], model: str) -> list[dict[str, Any]]:
+        """Inspect several image files with a model; returns one object per image, in their order: as /inspect does, or file and error.
+
+        Args:
+            images: Uploaded image files, 256 at most.
+            model: Name of the model, as /models lists it.
+        """
+        if len(images) > MOST_IMAGES:
+            raise gr.Error(f"{len(images)} images in one call; {MOST_IMAGES} are allowed. Send them in parts.", print_exception=False)
+        return [self._report_or_error(image, model) for image in images]
+
+    def models(self) -> list[dict[str, Any]]:
+        """List the models on the server: name, title, data, licence, limits, measured AUROC, and why one cannot be used."""
+        return [asdict(entry) for entry in self.engine.models()]
+
+    def _report_or_error(self, image: gr.FileData, model: str) -> dict[str, Any]:
+        try:
+            return handlers.report(self.engine, model, _file(image))
+        except ImageError as error:
+            return {"file": Path(error.path).name, "error": error.reason}
+        except PandaError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+
+def _file(image: gr.FileData) -> Path:
+    return uploaded_file(dict(image)["path"])

@@ -1,0 +1,255 @@
+// The batch: rows that stream in, verdicts that follow the sliders at once, review by keyboard, exports.
+
+import {createTable} from './table.js';
+import {createThreshold} from './batch_threshold.js';
+import {number} from './text.js';
+
+const IDLE = 'Choose a folder or upload images (or a zip file with images) above. Each gets a verdict here; thousands are fine.';
+const NO_MATCH = 'No image matches. Choose “All” and clear the text.';
+
+const TICK = 500; // ms between two questions while a job runs
+const RETRY = 2000; // ms after a question that got no answer
+
+export function mount({element, props, trigger, watch, server}) {
+  const batch = new Batch(element.querySelector('.batch'), trigger, server);
+  watch('value', () => batch.begin(props.value));
+  batch.begin(props.value);
+}
+
+/** The part below the source row; `trigger` and `server` as the component gets them. */
+export class Batch {
+  constructor(root, trigger, server) {
+    Object.assign(this, {root, trigger, server, id: '', known: 0, show: 'all', text: '', downloaded: 0, counted: null});
+    this.find = selector => root.querySelector(selector);
+    this.table = createTable(this.find('.batch-table'), {
+      label: 'Images of the batch',
+      rowHeight: 44,
+      empty: IDLE,
+      columns: this.columns(),
+      onOpen: (row, index) => this.trigger('open', {id: this.id, order: this.table.visibleRows().map(one => one.id), index}),
+    });
+    this.boundary = createThreshold(root, 'boundary', {onMove: () => this.judge(), onSet: () => this.settle()});
+    this.pixel = createThreshold(root, 'pixel', {onMove: () => this.judge(), onSet: () => this.settle()});
+    this.listen();
+  }
+
+  columns() {
+    return [
+      {key: 'picture', label: '', kind: 'image', width: 58},
+      {key: 'name', label: 'Image', kind: 'text', format: (name, row) => (row.problem ? `${name} – ${row.problem}` : name)},
+      {key: 'verdict', label: 'Verdict', kind: 'badge', format: (_, row) => badge(this.verdict(row)), sortBy: row => RANK[this.verdict(row)]},
+      {key: 'score', label: 'Score', kind: 'number', width: 78, format: written},
+      {key: 'margin', label: 'Margin', kind: 'number', width: 82, wide: true, format: (_, row) => written(this.margin(row), {sign: true}), sortBy: row => row.score},
+      {key: 'regions', label: 'Regions', kind: 'number', width: 82, wide: true, format: (count, row) => this.regions(count, row)},
+      {key: 'peak', label: 'Peak SD', kind: 'number', width: 82, wide: true, format: written},
+      {key: 'ms', label: 'ms', kind: 'number', width: 64, wide: true, format: value => value && value.toFixed(0)},
+      {key: 'mark', label: 'Your mark', kind: 'badge', width: 104, wide: true, format: mark => mark && {text: mark, tone: mark}},
+    ];
+  }
+
+  listen() {
+    for (const chip of this.root.querySelectorAll('[data-show]')) chip.addEventListener('click', () => this.choose(chip.dataset.show));
+    for (const button of this.root.querySelectorAll('[data-kind]')) button.addEventListener('click', () => this.export(button));
+    this.find('.batch-filter').addEventListener('input', event => { this.text = event.target.value.trim().toLowerCase(); this.filter(); });
+    this.find('.batch-cancel').addEventListener('click', event => { event.target.disabled = true; this.ask('cancel', {}); });
+    this.find('.batch-reset').addEventListener('click', () => { this.boundary.reset(); this.pixel.reset(); this.judge(); this.settle(); });
+    this.find('.batch-table').addEventListener('keydown', event => this.press(event));
+  }
+
+  /** The server has begun a batch, or says why it has not. */
+  begin(value) {
+    if (!value?.id || value.id === this.id) return;
+    this.clear();
+    this.id = value.id;
+    this.showMessage(value.message || '', true);
+    if (value.working) { this.showJob({what: 'Looking for images', state: 'running', done: 0, total: 0}); this.poll(); }
+  }
+
+  /** Ask how things stand as long as something is going on; one loop for a batch. */
+  async poll() {
+    const id = this.id;
+    if (this.polled === id) return;
+    this.polled = id;
+    for (;;) {
+      const answer = await this.ask('look', {known: this.known});
+      if (id !== this.id || !this.root.isConnected) return;
+      if (answer && !answer.working) break;
+      await new Promise(done => setTimeout(done, answer ? TICK : RETRY));
+    }
+    this.polled = '';
+  }
+
+  /** Call the server and show what it says; null if it says nothing, or another batch has begun meanwhile. */
+  async ask(name, data) {
+    const id = this.id;
+    try {
+      const answer = await this.server[name]({id, ...data});
+      if (id !== this.id) return null;
+      this.apply(answer);
+      return answer;
+    } catch {
+      if (id === this.id) this.showMessage('The server does not answer. Is the program still running?', true);
+      return null;
+    }
+  }
+
+  /** A message of the server: rows from a place on, and how things stand. */
+  apply(value) {
+    if (value.thresholds) this.showThresholds(value.thresholds);
+    if (value.rows?.length && value.from <= this.known) this.take(value);
+    if (value.regions) this.recount(value);
+    if (value.job) this.showJob(value.job);
+    const bad = value.message || value.job?.message;
+    this.showMessage(bad || value.note || '', Boolean(bad));
+    if (value.download) this.download(value.download);
+  }
+
+  clear() {
+    Object.assign(this, {known: 0, counted: null, downloaded: 0});
+    this.table.setRows([]);
+    this.boundary.clear();
+    this.pixel.clear();
+    this.find('.batch-thresholds').hidden = true;
+    this.count();
+  }
+
+  take({from, rows, thresholds}) {
+    this.known = Math.max(this.known, from + rows.length);
+    this.counted ??= thresholds?.pixel ?? null;
+    this.boundary.stretch(rows.map(row => row.score));
+    this.pixel.stretch(rows.map(row => row.peak));
+    this.table.updateRows(rows);
+    this.count();
+  }
+
+  recount({regions, thresholds}) {
+    this.counted = thresholds?.pixel ?? null;
+    this.table.updateRows(this.table.rows().slice(0, regions.length).map((row, at) => ({id: row.id, regions: regions[at]})));
+  }
+
+  showThresholds(given) {
+    this.find('.batch-thresholds').hidden = false;
+    this.boundary.prepare({own: given.own, low: given.low, high: given.high});
+    this.pixel.prepare({own: given.ownPixel, low: 0, high: 2 * given.ownPixel});
+    this.find('.batch-said').textContent = given.said;
+    const asked = this.pixel.value();
+    if (given.pixel !== asked && !this.pixel.busy() && this.counted !== null) this.settle();
+  }
+
+  showJob(job) {
+    const running = job.state === 'running';
+    this.root.dataset.state = running ? 'running' : 'ready';
+    this.find('.batch-progress').hidden = !running;
+    this.find('.batch-cancel').disabled = !running;
+    for (const button of this.root.querySelectorAll('[data-kind]')) button.disabled = running || !this.known;
+    if (!running) { this.showEnd(job); return; }
+    const share = job.total ? job.done / job.total : 0;
+    const bar = this.find('.batch-bar');
+    bar.dataset.known = job.total ? 'yes' : 'no';
+    bar.ariaValueNow = String(Math.round(100 * share));
+    bar.firstElementChild.style.width = `${100 * share}%`;
+    this.find('.batch-pace').textContent = pace(job);
+    if (!this.known) this.table.setEmpty(`${job.what}…`);
+  }
+
+  showEnd(job) {
+    if (!this.known) this.table.setEmpty(job.state === 'failed' ? IDLE : 'Nothing was inspected.');
+  }
+
+  showMessage(text, bad) {
+    const message = this.find('.batch-message');
+    message.textContent = text;
+    message.hidden = !text;
+    message.dataset.tone = bad ? 'bad' : 'plain';
+  }
+
+  /** Save the file the server has made, once. */
+  download({serial, path, name}) {
+    if (serial <= this.downloaded) return;
+    this.downloaded = serial;
+    const href = new URL(`gradio_api/file=${path.split('/').map(encodeURIComponent).join('/')}`, document.baseURI);
+    Object.assign(document.createElement('a'), {href, download: name}).click();
+  }
+
+  async export(button) {
+    for (const other of this.root.querySelectorAll('[data-kind]')) other.disabled = true;
+    const answer = await this.ask('export', {kind: button.dataset.kind});
+    if (answer && !answer.message) this.poll();
+    else this.showJob({state: 'done'});
+  }
+
+  margin(row) {
+    return row.score === null || this.boundary.value() === null ? null : row.score - this.boundary.value();
+  }
+
+  verdict(row) {
+    const margin = this.margin(row);
+    return margin === null ? 'unreadable' : margin > 0 ? 'anomalous' : 'normal';
+  }
+
+  /** A slider under way: counts belong to another threshold, but below it there is certainly no region. */
+  regions(count, row) {
+    if (count === null || this.counted === this.pixel.value()) return count;
+    return row.peak <= this.pixel.value() ? '0' : '…';
+  }
+
+  /** A threshold has moved: verdicts and counts follow from what is here. */
+  judge() {
+    this.find('.batch-reset').disabled = this.boundary.isOwn() && this.pixel.isOwn();
+    this.table.refresh();
+    this.count();
+  }
+
+  /** A slider has come to rest: the server counts regions anew and exports by the new thresholds. */
+  settle() {
+    this.ask('judge', {boundary: this.boundary.moved(), pixel: this.pixel.moved(), known: this.known});
+  }
+
+  count() {
+    const counts = {all: 0, anomalous: 0, normal: 0, unreadable: 0};
+    for (const row of this.table.rows()) { counts.all++; counts[this.verdict(row)]++; }
+    for (const chip of this.root.querySelectorAll('[data-show]')) chip.querySelector('b').textContent = counts[chip.dataset.show].toLocaleString('en');
+  }
+
+  choose(show) {
+    this.show = show;
+    for (const chip of this.root.querySelectorAll('[data-show]')) chip.ariaPressed = String(chip.dataset.show === show);
+    this.filter();
+  }
+
+  filter() {
+    const all = this.show === 'all' && !this.text;
+    if (this.known) this.table.setEmpty(NO_MATCH);
+    this.table.setFilter(all ? null : row => (this.show === 'all' || this.verdict(row) === this.show) && row.name.toLowerCase().includes(this.text));
+  }
+
+  press(event) {
+    const mark = {n: 'normal', a: 'anomalous'}[event.key.toLowerCase()];
+    const row = this.table.selected();
+    if (!mark || !row || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation(); // the viewer knows the same keys
+    const taken = row.mark === mark;
+    this.table.updateRows([{id: row.id, mark: taken ? null : mark}]);
+    this.ask('mark', {row: row.id, mark: taken ? null : mark});
+    if (!taken) this.table.select(this.table.visibleRows().findIndex(one => one.id === row.id) + 1);
+  }
+}
+
+const RANK = {anomalous: 0, normal: 1, unreadable: 2};
+const badge = verdict => ({text: verdict, tone: verdict});
+const written = (value, options) => (value === null || value === undefined ? null : number(value, options?.sign ? options : {}));
+
+function pace({what, done, total, rate, remaining}) {
+  if (!total) return `${what}…`;
+  const parts = [`${what}: ${done.toLocaleString('en')} of ${total.toLocaleString('en')}`];
+  if (done > 1) parts.push(`${rate < 10 ? rate.toFixed(1) : rate.toFixed(0)} a second`);
+  if (remaining !== null && done > 1) parts.push(`${duration(remaining)} left`);
+  return parts.join(' · ');
+}
+
+function duration(seconds) {
+  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

@@ -1,0 +1,62 @@
+// Sentences of the decision card: pure functions from numbers to [bold, plain] text.
+import {number, percent} from './text.js';
+
+/** Names of the errors for people. */
+export const ERROR_LABELS = {
+  recon: 'Reconstruction',
+  adv_x: 'Critic, image',
+  adv_rec: 'Critic, reconstruction',
+  percept: 'Perceptual distance',
+  percept_pooled: 'Perceptual, whole image',
+};
+const SOURCES = {
+  labelled: 'from labelled anomalies',
+  synthetic: 'from synthetic anomalies',
+  tail: 'from normal images only',
+  manual: 'set by hand',
+};
+
+/** How many normal images score this high, from the conformal p-value and the number of normal calibration images. */
+export function rarity(pValue, count) {
+  const oneIn = (1 / pValue).toFixed(0);
+  if (pValue * (1 + count) < 1.5) {
+    return [`At most 1 in ${oneIn} normal images scores this high`, `: none of the ${count} that calibrated the model did.`];
+  }
+  const bold = 1 / pValue >= 1.95 ? `1 in ${oneIn} normal images scores this high` : `${percent(pValue)} of normal images score this high`;
+  return [bold, `, judged by the ${count} that calibrated the model.`];
+}
+
+/** Where the boundary comes from: the one in `use`, or one the person has just `moved`; beside either the model's own, if it is another. */
+export function origin(use, own, moved) {
+  const beside = ` The model’s own is ${number(own.value)}, ${SOURCES[own.kind] || own.kind}.`;
+  if (moved) return ['Boundary set by you, not saved.', beside];
+  if (use.kind === 'manual') return ['Saved operating point.', ` ${use.reason}.${beside}`];
+  return [`Boundary ${SOURCES[use.kind] || use.kind}.`, ` ${use.reason}`];
+}
+
+/** What the boundary in use does to the calibration images: shares above it among normal, not above it among anomalous ones. */
+export function consequence({alarms, misses}) {
+  const parts = [];
+  if (alarms !== null) parts.push(`${percent(alarms)} of the normal calibration images are called anomalous`);
+  if (misses !== null) parts.push(`${percent(misses)} of the anomalous ones are missed`);
+  return parts.length ? ['', `Here ${parts.join(' and ')}.`] : ['', ''];
+}
+
+/** Shares of ascending scores on the wrong side of a boundary: {alarms, misses}, null without scores. */
+export function rates(normal, anomalous, boundary) {
+  return {
+    alarms: normal.length ? (normal.length - atMost(normal, boundary)) / normal.length : null,
+    misses: anomalous.length ? atMost(anomalous, boundary) / anomalous.length : null,
+  };
+}
+
+// How many of these ascending values are at most `limit`.
+function atMost(values, limit) {
+  let low = 0;
+  let high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] <= limit) low = middle + 1; else high = middle;
+  }
+  return low;
+}

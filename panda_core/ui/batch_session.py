@@ -1,0 +1,243 @@
+"""What one browser tab's batch is on the server: its rows, the thread that works on it, and what of it the browser has. No Gradio."""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from panda_core.batch.job import Job
+from panda_core.batch.rows import Batch, Result, Results, Row, collect, rethreshold
+from panda_core.batch.sources import Source
+from panda_core.errors import PandaError
+from panda_core.inspection import Boundary, Inspection
+from panda_core.report.page import KINDS, Subject, pictured, share, write_report
+from panda_core.report.pictures import write_pictures_zip
+from panda_core.report.tables import write_batch_csv, write_batch_json
+from panda_core.scoring.decision import boundary_in_use, threshold_in_use
+from panda_core.ui.engine import Engine, ModelEntry
+
+MOST_ROWS = 400
+"""Rows in one message; the next follow when asked for."""
+EXPORTS = {
+    "csv": ("Writing the table", "csv"),
+    "json": ("Writing the JSON file", "json"),
+    "zip": ("Drawing overlays and masks", "zip"),
+    "html": ("Writing the report", "html"),
+}
+"""Kind -> what is said meanwhile, suffix of the file."""
+Opens = Callable[[Path, Callable[[], bool]], Source]
+"""(folder for what has to be unpacked, should_stop) -> the images."""
+Publish = Callable[[Path], str | None]
+"""Makes a file one that the page may fetch; returns its path there."""
+OnInspection = Callable[[Inspection, Row], None]
+"""(inspection, its row at the thresholds in use); the row knows the file and the name that is shown."""
+
+OnMark = Callable[[str, Row, Literal["normal", "anomalous", ""]], None]
+"""(model, row, mark); "" takes a mark back."""
+
+
+class BatchSession:
+    """One batch at a time, and one job at a time on it: inspecting or exporting."""
+
+    def __init__(
+        self, engine: Engine, *, publish: Publish, on_inspection: OnInspection | None = None, on_mark: OnMark | None = None
+    ) -> None:
+        """``on_inspection`` is called in the job's thread with each image that was read; what it raises ends the job."""
+        self.id = secrets.token_urlsafe(16)
+        """Known to this browser tab only."""
+        self.seen = time.monotonic()
+        """When the browser was last heard of."""
+        self.batch: Batch | None = None
+        self.job: Job | None = None
+        self._engine, self._publish, self._on_inspection, self._on_mark = engine, publish, on_inspection, on_mark
+        self._place = tempfile.TemporaryDirectory(prefix="panda-batch-", ignore_cleanup_errors=True)
+        self._download: dict[str, Any] | None = None
+        self._boundary: float | None = None
+        self._pixel: float | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a job is at work."""
+        return self.job is not None and self.job.running
+
+    @property
+    def thresholds(self) -> tuple[float | None, float | None]:
+        """Boundary and pixel threshold as moved by the person; None: those in use for the model."""
+        return self._boundary, self._pixel
+
+    def inspect(self, model: str | None, opens: Opens) -> None:
+        """Begin: open the source, then inspect it. Raises PandaError without a model. For a fresh session only."""
+        if not model:
+            raise PandaError("There is no model yet, so nothing can be judged. Train one first: panda train FOLDER --run runs/first")
+        self.job = Job("Looking for images", partial(self._inspect, model, opens))
+
+    def cancel(self) -> None:
+        """End the job after its present image; what is done stays."""
+        if self.job is not None:
+            self.job.stop()
+
+    def close(self) -> None:
+        """End the job and delete everything; returns at once."""
+        job = self.job
+        if job is None or not job.running:
+            self._place.cleanup()
+            return
+        job.stop()
+        threading.Thread(target=self._clean_after, args=[job], daemon=True).start()
+
+    def _clean_after(self, job: Job) -> None:
+        job.wait()
+        self._place.cleanup()
+
+    def set_thresholds(self, boundary: float | None, pixel_threshold: float | None, *, known: int) -> dict[str, Any]:
+        """Move the thresholds; a message with the regions of the ``known`` rows the browser has."""
+        self._boundary, self._pixel = boundary, pixel_threshold
+        message = self.message(known, rows=False)
+        if self.batch is not None:
+            message["regions"] = [row.regions for row in self._at_thresholds(0).rows[:known]]
+        return message
+
+    def mark(self, number: Any, mark: Any) -> None:
+        """Keep what the person says of a row: "normal", "anomalous", or None to take it back. Anything else changes nothing."""
+        batch = self.batch
+        if batch is None or not isinstance(number, int) or not 0 <= number < len(batch.rows) or mark not in (None, "normal", "anomalous"):
+            return
+        batch.mark(number, mark)
+        if self._on_mark is not None:
+            self._on_mark(batch.model, batch.rows[number], mark or "")
+
+    def results(self) -> Results:
+        """The batch at the person's thresholds. Raises PandaError without a batch."""
+        if self.batch is None or not self.batch.rows:
+            raise PandaError("Nothing has been inspected yet. Choose a folder or upload images first.")
+        return self._at_thresholds(0)
+
+    def export(self, kind: str) -> None:
+        """Begin to write one of EXPORTS; the file is offered by a later message. Does nothing while a job runs. Raises PandaError."""
+        what, suffix = EXPORTS[kind]
+        results = self.results()
+        if self.running:
+            return
+        path = Path(self._place.name) / f"{_file_name(results.title)}.{suffix}"
+        self.job = Job(what, partial(self._export, kind, path, results))
+
+    def message(self, known: int, *, rows: bool = True) -> dict[str, Any]:
+        """How things stand, with the next rows for a browser that has the first ``known``. Asked with the same, it says the same."""
+        running, job = self.running, self.job  # before the rows: what comes in between is told the next time
+        message: dict[str, Any] = {"id": self.id, "job": _job_value(job), "download": self._download, "working": running}
+        batch = self.batch
+        if batch is None:
+            return message
+        chunk = self._at_thresholds(known)
+        sent = chunk.rows[:MOST_ROWS] if rows else ()
+        head = {"title": batch.source.title, "note": batch.source.note, "model": batch.model, "total": chunk.total}
+        values = {"from": known, "rows": [_row_value(row, batch.marks.get(row.id)) for row in sent]}
+        return {**message, **head, **values, "thresholds": _threshold_value(chunk), "working": running or len(sent) < len(chunk.rows)}
+
+    def _at_thresholds(self, start: int) -> Results:
+        assert self.batch is not None
+        return rethreshold(self.batch, boundary=self._boundary, pixel_threshold=self._pixel, start=start)
+
+    def _inspect(self, model: str, opens: Opens, job: Job) -> None:
+        place = Path(self._place.name)
+        source = opens(place / "sources", job.stopping)
+        (place / "rows").mkdir()
+        job.total, job.what = len(source.paths), "Inspecting"
+        self.batch = batch = Batch(model, source, place / "rows")
+        collect(batch, self._watched(self._engine.inspect_many(model, source.paths), batch, job), should_stop=job.stopping)
+
+    def _watched(self, results: Iterable[Result], batch: Batch, job: Job) -> Iterator[Result]:
+        for result in results:
+            yield result
+            job.step()  # its row has been added
+            if self._on_inspection is not None and isinstance(result, Inspection):
+                self._on_inspection(result, batch.rows[-1])
+
+    def _export(self, kind: str, path: Path, results: Results, job: Job) -> None:
+        inspect = partial(self._engine.inspect_many, results.model)
+        if kind == "csv":
+            write_batch_csv(path, results)
+        elif kind == "json":
+            write_batch_json(path, results)
+        elif kind == "zip":
+            job.total = sum(row.score is not None for row in results.rows)
+            write_pictures_zip(path, results, inspect, on_step=job.step, should_stop=job.stopping)
+        else:
+            job.total = len(pictured(results))
+            subject = subject_of(results.model, self._engine.models())
+            write_report(path, results, subject, inspect, on_step=job.step, should_stop=job.stopping)
+        serial = 1 if self._download is None else self._download["serial"] + 1
+        self._download = {"serial": serial, "name": path.name, "path": self._publish(path)}
+        path.unlink(missing_ok=True)
+
+
+def subject_of(name: str, models: Sequence[ModelEntry]) -> Subject:
+    """What a report says of the model, from its entry."""
+    entry = next((entry for entry in models if entry.name == name), None)
+    if entry is None:
+        return Subject(name)
+    measured = []
+    for one in entry.measurements:
+        interval = "" if one.low is None or one.high is None else f" (95 % interval {one.low:.3f}–{one.high:.3f})"
+        trivial = "" if one.trivial is None else f"; a trivial baseline reaches {one.trivial:.3f}"
+        measured.append(f"{one.data}: AUROC {one.auroc:.3f}{interval}{trivial}")
+    return Subject(name, entry.title, entry.data, entry.licence, entry.limits, tuple(measured))
+
+
+def _row_value(row: Row, mark: str | None) -> dict[str, Any]:
+    picture = base64.b64encode(row.thumbnail.read_bytes()).decode() if row.thumbnail else ""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "score": row.score,
+        "regions": row.regions,
+        "peak": row.peak,
+        "ms": row.milliseconds,
+        "problem": row.problem,
+        # In the message and not at an address of its own: Gradio's copies of files vanish after a while, a long review must not lose them
+        "picture": f"data:image/jpeg;base64,{picture}" if picture else None,
+        "mark": mark,
+    }
+
+
+def _job_value(job: Job | None) -> dict[str, Any] | None:
+    if job is None:
+        return None
+    facts = {"what": job.what, "state": job.state, "done": job.done, "total": job.total, "message": job.message}
+    return {**facts, "rate": job.rate, "remaining": job.remaining, "seconds": job.seconds}
+
+
+def _threshold_value(results: Results) -> dict[str, Any] | None:
+    """``own`` and ``ownPixel``: those in use for the model, where the sliders go back to; ``pixel``: what the sent regions are at."""
+    calibration, used = results.calibration, results.boundary
+    if calibration is None or used is None:
+        return None
+    usual = boundary_in_use(calibration)
+    return {
+        "own": usual.value,
+        "ownPixel": threshold_in_use(calibration),
+        "pixel": results.pixel_threshold,
+        "low": calibration.lo,
+        "high": calibration.hi,
+        "said": f"Boundary {KINDS[used.kind]}. {_rates(used)}",
+    }
+
+
+def _rates(used: Boundary) -> str:
+    rates = ((used.false_alarm_rate, "false alarms"), (used.miss_rate, "misses"))
+    known = [f"{share(rate)} {name}" for rate, name in rates if rate is not None]
+    return f"On the calibration images: {', '.join(known)}." if known else ""
+
+
+def _file_name(title: str) -> str:
+    """A file name from the source's title: letters, digits and dashes."""
+    stem = Path(title).stem or title
+    return f"inspection-{re.sub(r'[^A-Za-z0-9]+', '-', stem).strip('-')[:60] or 'batch'}"

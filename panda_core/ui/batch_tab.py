@@ -1,0 +1,218 @@
+"""The Batch tab: many images in, a table of verdicts, reports out. A thread of the session works; the page asks how far it is."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.context import Context
+from gradio.events import EventListener
+
+from panda_core.batch.rows import Row
+from panda_core.batch.sources import open_folder, open_uploads
+from panda_core.errors import PandaError
+from panda_core.ui.batch_session import EXPORTS, BatchSession, OnInspection, OnMark, Opens
+from panda_core.ui.component import ASSETS, build_component
+from panda_core.ui.engine import Engine
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+GRACE = 60.0
+"""Seconds without a question after which a job ends, once the connection was lost: a weak network must not end it at once."""
+KEEP = 3600.0
+"""Seconds for which a batch without a job is kept, once the connection was lost."""
+GONE = {"gone": True, "message": "This batch is no longer kept here. Inspect the folder again, or upload the images once more."}
+
+
+class BatchTab:
+    """Components and events of the tab; build it inside a ``gr.Tab`` of a ``gr.Blocks``.
+
+    ``open_event`` fires when the person opens a row (Enter or a click); its handler takes ``event: gr.EventData`` and hands it to
+    `opened` and `thresholds`.
+
+    The page asks how far the work is by direct calls. A timer's events would share one stream with all others, and Gradio (6.31)
+    loses the answer of an event that joins while the stream is being closed after the one before.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        model: gr.Dropdown,
+        *,
+        roots: Sequence[Path] | None = None,
+        on_inspection: OnInspection | None = None,
+        on_mark: OnMark | None = None,
+    ) -> None:
+        """``roots``: folders of this machine that may be opened from the page; None: the person's home and the working folder, empty: none.
+
+        ``on_inspection`` is called in the job's thread with each inspection and its row; what it raises ends the job. ``on_mark``
+        is called when the person marks a row.
+        """
+        self._engine, self._on_inspection, self._on_mark = engine, on_inspection, on_mark
+        self._roots = (Path.home(), Path.cwd()) if roots is None else tuple(roots)
+        self._sessions: dict[str, BatchSession] = {}
+        self._owned: dict[str, str] = {}
+        """Browser tab -> its session."""
+        self._lock = threading.Lock()
+        self._build()
+        self._wire(model)
+
+    @property
+    def open_event(self) -> Any:
+        """Listener of the event that a row is opened: ``tab.open_event(handler, inputs, outputs, ...)``."""
+        return self._event("open")
+
+    def opened(self, event: gr.EventData) -> tuple[list[Path], int]:
+        """(files of all rows in the order shown, place of the opened one). ([], 0) if the batch is gone."""
+        data = event._data
+        session, rows = self._session(data), self._rows(data)
+        listed, index = _field(data, "order"), _field(data, "index")
+        if session is None or not isinstance(listed, list):
+            return [], 0
+        order = [number for number in listed if isinstance(number, int) and 0 <= number < len(rows)]
+        return [rows[number].path for number in order], index if isinstance(index, int) and 0 <= index < len(order) else 0
+
+    def thresholds(self, event: gr.EventData) -> tuple[float | None, float | None]:
+        """Boundary and pixel threshold of the event's batch as moved by the person; None: those in use for the model."""
+        session = self._session(event._data)
+        return session.thresholds if session else (None, None)
+
+    def _build(self) -> None:
+        with gr.Column(elem_id="batch", min_width=0):
+            with gr.Row(elem_id="batch-source"):
+                self._folder = gr.Textbox(
+                    show_label=False,
+                    label="Folder on this computer",
+                    placeholder=f"Folder with images, e.g. {self._roots[0] if self._roots else ''}",
+                    elem_id="batch-folder",
+                    container=False,
+                    visible=bool(self._roots),
+                )
+                self._start = gr.Button("Inspect folder", variant="primary", elem_id="batch-start", visible=bool(self._roots), min_width=0)
+                self._upload = gr.UploadButton("Upload images or zip…", file_count="multiple", elem_id="batch-upload", min_width=0)
+            html = (ASSETS / "batch.html").read_text(encoding="utf-8")
+            self.table = build_component({}, module="batch", html=html, elem_id="batch-results", server_functions=self._functions())
+
+    def _wire(self, model: gr.Dropdown) -> None:
+        starting: dict[str, Any] = {**QUIET, "trigger_mode": "once"}
+        gr.on([self._start.click, self._folder.submit], self._inspect_folder, [model, self._folder], self.table, **starting)
+        self._upload.upload(self._inspect_uploads, [model, self._upload], self.table, **starting)
+        if Context.root_block is not None:
+            Context.root_block.unload(self._leave)
+
+    def _functions(self) -> list[Any]:
+        """What the page calls; plain functions, because Gradio writes its mark on them."""
+
+        def look(data: Any) -> dict[str, Any]:
+            session, known = self._session(data), _field(data, "known")
+            return GONE if session is None else session.message(known if isinstance(known, int) and known > 0 else 0)
+
+        def judge(data: Any) -> dict[str, Any]:
+            session, known = self._session(data), _field(data, "known")
+            if session is None or not isinstance(known, int):
+                return GONE
+            return session.set_thresholds(_number(data, "boundary"), _number(data, "pixel"), known=known)
+
+        def cancel(data: Any) -> dict[str, Any]:
+            session = self._session(data)
+            if session is not None:
+                session.cancel()
+            return {}
+
+        def export(data: Any) -> dict[str, Any]:
+            session, kind = self._session(data), _field(data, "kind")
+            if session is None or kind not in EXPORTS:
+                return GONE
+            try:
+                session.export(kind)
+            except PandaError as error:
+                return {"id": session.id, "message": str(error)}
+            return {"id": session.id}
+
+        def mark(data: Any) -> dict[str, Any]:
+            session = self._session(data)
+            if session is None:
+                return GONE
+            session.mark(_field(data, "row"), _field(data, "mark"))
+            return {"id": session.id}
+
+        return [look, judge, cancel, export, mark]
+
+    def _event(self, name: str) -> Any:
+        """Gradio offers only the events it knows as attributes."""
+        return partial(EventListener(name).listener, self.table)
+
+    def _inspect_folder(self, model: str | None, folder: str, request: gr.Request) -> dict[str, Any]:
+        return self._begin(request, model, lambda place, stop: open_folder(folder, self._roots))
+
+    def _inspect_uploads(self, model: str | None, files: Sequence[str], request: gr.Request) -> dict[str, Any]:
+        return self._begin(request, model, lambda place, stop: open_uploads(map(Path, files), place, should_stop=stop))
+
+    def _begin(self, request: gr.Request, model: str | None, opens: Opens) -> dict[str, Any]:
+        """A new session in the place of the browser tab's former one; the page asks for the rest."""
+        publish = self.table.move_resource_to_block_cache
+        session = BatchSession(self._engine, publish=publish, on_inspection=self._on_inspection, on_mark=self._on_mark)
+        with self._lock:
+            former = self._sessions.pop(self._owned.get(_person(request), ""), None)
+            self._sessions[session.id] = session
+            self._owned[_person(request)] = session.id
+        if former is not None:
+            former.close()
+        try:
+            session.inspect(model, opens)
+        except PandaError as error:
+            return {"id": session.id, "message": str(error)}
+        return {"id": session.id, "working": True}
+
+    def _leave(self, request: gr.Request) -> None:
+        """The browser tab is closed or loaded anew, or its connection is lost; only time tells which."""
+        session = self._sessions.get(self._owned.get(_person(request), ""))
+        if session is not None:
+            self._watch(_person(request), session)
+
+    def _watch(self, person: str, session: BatchSession) -> None:
+        """Close the session if nobody asks for it for long enough; else look again later."""
+        limit = GRACE if session.running else KEEP
+        unseen = time.monotonic() - session.seen
+        if unseen < limit:
+            timer = threading.Timer(max(0.05, min(GRACE, limit - unseen)), self._watch, [person, session])
+            timer.daemon = True
+            timer.start()
+            return
+        with self._lock:
+            self._sessions.pop(session.id, None)
+            if self._owned.get(person) == session.id:
+                del self._owned[person]
+        session.close()
+
+    def _session(self, data: Any) -> BatchSession | None:
+        """The session that a browser names, and notes that it is wanted."""
+        name = _field(data, "id")
+        session = self._sessions.get(name) if isinstance(name, str) else None
+        if session is not None:
+            session.seen = time.monotonic()
+        return session
+
+    def _rows(self, data: Any) -> list[Row]:
+        session = self._session(data)
+        return [] if session is None or session.batch is None else session.batch.rows
+
+
+def _person(request: gr.Request) -> str:
+    """One browser tab."""
+    return request.session_hash or ""
+
+
+def _field(data: Any, name: str) -> Any:
+    """What the browser wrote there; None if nothing. It may be anything."""
+    return data.get(name) if isinstance(data, dict) else None
+
+
+def _number(data: Any, name: str) -> float | None:
+    found = _field(data, name)
+    return float(found) if isinstance(found, int | float) and math.isfinite(found) else None

@@ -1,0 +1,214 @@
+"""The tab Inspect: one image in the viewer with its decision, and the list of images that the arrow keys step through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import gradio as gr
+from gradio.events import EventListener
+
+from panda_core.errors import ImageError, PandaError
+from panda_core.inspection import Inspection
+from panda_core.ui import handlers, panels
+from panda_core.ui.component import build_component
+from panda_core.ui.engine import Engine
+from panda_core.ui.handlers import Playlist, Screen
+from panda_core.ui.uploads import uploaded_file
+from panda_core.ui.view import View, discard
+
+Mark = Literal["normal", "anomalous", ""]
+OnMark = Callable[[Inspection, Mark], None]
+Updates = tuple[Any, ...]
+
+SESSION_SECONDS = 3600
+"""A session that has been idle this long forgets its inspection."""
+WELCOME_EXAMPLE = 1
+"""The second example has something to find."""
+LATEST: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
+INSPECTING: dict[str, Any] = {**LATEST, "concurrency_id": "inspect", "concurrency_limit": 1}
+"""Options of every event that inspects: one at a time, the latest wins."""
+DECIDING: dict[str, Any] = {**LATEST, "concurrency_id": "decide", "concurrency_limit": 2}
+HTML = '<div class="viewer" data-state="busy"></div>'
+
+
+class InspectTab:
+    """Built inside a gr.Tab. Handlers that open an image take ``inputs`` and give updates of ``results``; pass them INSPECTING.
+
+    Other parts open an image by their own event: ``event(fn, [..., *tab.inputs], tab.results, **INSPECTING)`` where fn yields from
+    ``tab.open_list(paths, index, model, view)``, with paths looked up on this side.
+    """
+
+    def __init__(
+        self, engine: Engine, model: gr.Dropdown, status: gr.HTML, *, examples: Sequence[Path] = (), on_mark: OnMark | None = None
+    ) -> None:
+        """``model`` picks the model, ``status`` shows `panels.status_line`; ``on_mark`` hears "normal", "anomalous" or "" (taken back)."""
+        self.engine, self.examples, self.on_mark = engine, tuple(examples), on_mark
+        self.view = gr.State(None, time_to_live=SESSION_SECONDS, delete_callback=discard)
+        self.playlist = gr.State(Playlist(self.examples), time_to_live=SESSION_SECONDS)
+        self.viewer = build_component(notice_value(handlers.STARTING), module="viewer", html=HTML, elem_id="viewer")
+        self.inputs = [model, self.view]
+        self.results = [self.view, self.playlist, self.viewer, status, model]
+        on = partial(_event, self.viewer)
+        on("upload")(self.dropped, self.inputs, self.results, **INSPECTING)
+        on("step")(self.stepped, [*self.inputs, self.playlist], self.results, **INSPECTING)
+        on("save")(self.saved, [*self.inputs, self.playlist], self.results, **INSPECTING)
+        on("release")(self.released, [self.view, self.playlist], [self.viewer], **DECIDING)
+        on("mark")(self.marked, [self.view], None, **DECIDING)
+        model.input(self.switched, [*self.inputs, self.playlist], self.results, **INSPECTING)
+
+    def open_list(
+        self, paths: Sequence[Path], index: int, model: str | None, view: View | None, *, names: Sequence[str] = ()
+    ) -> Iterator[Updates]:
+        """Make ``paths`` what the arrow keys step through and open the one at ``index``; paths must be trusted.
+
+        ``names`` are shown instead of the files' names.
+        """
+        yield from self._open(Playlist(tuple(paths), index, tuple(names)), model, view)
+
+    def welcome(self, model: str | None, view: View | None) -> Iterator[Updates]:
+        """An example, already inspected: what a fresh page shows. Nothing without examples, or where an image is open."""
+        if self.examples and view is None and self.engine.models():
+            yield from self.open_list(self.examples, min(WELCOME_EXAMPLE, len(self.examples) - 1), model, view)
+        else:
+            yield _nothing(self.results)
+
+    def opened(self, model: str | None, view: View | None, paths: Sequence[str]) -> Iterator[Updates]:
+        """Files from an upload button."""
+        yield from self._uploads(paths, model, view)
+
+    def dropped(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[Updates]:
+        """Files dropped on the pictures or pasted."""
+        yield from self._uploads([str(path) for path in event.paths], model, view)
+
+    def chosen(self, model: str | None, view: View | None, event: gr.SelectData) -> Iterator[Updates]:
+        """An example; it brings its own model if there is one."""
+        yield from self.open_list(self.examples, int(event.index), model, view)
+
+    def stepped(self, model: str | None, view: View | None, playlist: Playlist, event: gr.EventData) -> Iterator[Updates]:
+        """The image before or after."""
+        after = playlist.step(1 if int(event.by) > 0 else -1)
+        if after.current is None or after == playlist:
+            yield _nothing(self.results)
+            return
+        yield from self._open(after, model, view)
+
+    def switched(self, model: str | None, view: View | None, playlist: Playlist) -> Iterator[Updates]:
+        """Another model: the same image again, if there is one."""
+        if view is None:
+            yield _nothing(self.results)
+            return
+        yield from self._open(playlist, model, view, keep_model=True)
+
+    def released(self, view: View | None, playlist: Playlist, event: gr.EventData) -> Any:
+        """A slider rests: `decide` must say what the browser says. Changes nothing on the page if so."""
+        if not _is_shown(view, event):
+            return gr.skip()
+        assert view is not None
+        said = handlers.check(
+            view,
+            boundary=_number(event.boundary),
+            pixel_threshold=_number(event.pixel_threshold),
+            verdict=str(event.verdict),
+            regions=int(event.regions),
+        )
+        return self._with_message(view, playlist, said, error=True) if said else gr.skip()
+
+    def marked(self, view: View | None, event: gr.EventData) -> None:
+        """The person says what the image is."""
+        if self.on_mark is not None and view is not None and _is_shown(view, event) and event.mark in ("normal", "anomalous", ""):
+            self.on_mark(view.inspection, event.mark)
+
+    def saved(self, model: str | None, view: View | None, playlist: Playlist, event: gr.EventData) -> Iterator[Updates]:
+        """Thresholds become the operating point of the model (or cease to be), and the image is judged by them."""
+        if view is None or not _is_shown(view, event):
+            yield _nothing(self.results)
+            return
+        try:
+            said = self._save(view, event)
+        except PandaError as error:
+            yield self._updates(None, playlist, self._with_message(view, playlist, str(error), error=True))
+            return
+        yield from self._open(playlist, view.inspection.model, view, keep_model=True, message=said)
+
+    def _save(self, view: View, event: gr.EventData) -> str:
+        if event.boundary is None:
+            return handlers.clear_thresholds(self.engine, view)
+        return handlers.save_thresholds(
+            self.engine,
+            view,
+            boundary=float(event.boundary),
+            pixel_threshold=float(event.pixel_threshold),
+            who=str(event.who),
+            why=str(event.why),
+        )
+
+    def _uploads(self, paths: Sequence[str], model: str | None, view: View | None) -> Iterator[Updates]:
+        try:
+            files = [uploaded_file(path) for path in paths]
+        except ImageError as error:
+            discard(view)
+            failed = handlers.failure("Nothing was inspected", f"{error}.")
+            yield self._updates(failed, Playlist(), self.value(failed, Playlist()))
+            return
+        yield from self.open_list(files, 0, model, view)
+
+    def _open(
+        self, playlist: Playlist, model: str | None, view: View | None, *, keep_model: bool = False, message: str = ""
+    ) -> Iterator[Updates]:
+        """Inspect the playlist's image; an example is shown to its own model unless ``keep_model``."""
+        path = playlist.current or (Path(view.inspection.source) if view else None)
+        if path is None:
+            yield _nothing(self.results)
+            return
+        discard(view)
+        if path in self.examples and not keep_model:
+            model = handlers.example_model(path.name, self.engine.models(), model)
+        waiting = panels.status_line(f"Inspecting {path.name}…", busy=True)
+        yield gr.skip(), gr.skip(), gr.skip(), waiting, gr.skip()
+        for screen in handlers.inspect_file(self.engine, model, path, name=playlist.name):
+            value = {**self.value(screen, playlist), "message": {"text": message}}
+            yield self._updates(screen, playlist, value, model)
+
+    def _updates(self, screen: Screen | None, playlist: Playlist, value: Any, model: str | None = None) -> Updates:
+        """Values for ``results``, in its order; without a screen only the viewer's."""
+        if screen is None:
+            return gr.skip(), gr.skip(), value, gr.skip(), gr.skip()
+        busy = screen.notice is not None and screen.notice.kind == "busy"
+        status = panels.status_line(screen.status, busy=busy)
+        return screen.view, playlist, value, status, gr.Dropdown(value=model) if model else gr.skip()
+
+    def value(self, screen: Screen, playlist: Playlist) -> dict[str, Any]:
+        """What the component "viewer" shows for a screen."""
+        if screen.view is None:
+            return notice_value(screen.notice or handlers.WELCOME)
+        return {**screen.view.payload, "position": {"index": playlist.index, "count": len(playlist.paths)}}
+
+    def _with_message(self, view: View, playlist: Playlist, text: str, *, error: bool) -> dict[str, Any]:
+        return {**self.value(Screen("", view=view), playlist), "message": {"text": text, "error": error}}
+
+
+def notice_value(notice: handlers.Notice) -> dict[str, Any]:
+    """Value of the component "viewer" that shows a message in place of pictures."""
+    return {"notice": asdict(notice)}
+
+
+def _event(component: gr.HTML, name: str) -> Any:
+    """Listener for an event that the component's script triggers; Gradio only offers those it knows as attributes."""
+    return partial(EventListener(name).listener, component)
+
+
+def _is_shown(view: View | None, event: gr.EventData) -> bool:
+    """Whether an event is about the image the session holds, and not about one that a later image has replaced meanwhile."""
+    return view is not None and event.id == view.payload["id"]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _nothing(outputs: Sequence[Any]) -> Updates:
+    return tuple(gr.skip() for _ in outputs)

@@ -1,0 +1,247 @@
+"""What one browser tab's video is on the server: its scores, its small pictures and maps on file, the thread that works on it. No Gradio.
+
+Pictures and maps travel in packs: one file for each group of frames, JPEG and map bytes one after the other. Any browser can show
+that frame by frame, exactly, whatever it thinks of the video's own format.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from panda_core.batch.job import Job
+from panda_core.batch.rows import encode_jpeg, reduce_picture
+from panda_core.errors import ImageError, PandaError
+from panda_core.inspection import Calibration, Inspection, Picture
+from panda_core.ui.engine import Engine
+from panda_core.video.exports import write_csv, write_overlay_video, write_zip
+from panda_core.video.scores import GROUP, FrameResult, FrameScore, SmallMap, score_video, thresholds_in_use
+from panda_core.video.sources import Video, stride_for
+
+PICTURE_SIDE = 640
+"""Longest side of the pictures in the player, in pixels."""
+MOST_PACKS = 40
+"""Packs in one message; the next follow at the next tick."""
+EXPORTS = {
+    "csv": ("Writing the table", "csv"),
+    "zip": ("Drawing the frames above the boundary", "zip"),
+    "webm": ("Writing the video with overlay", "webm"),
+}
+"""Kind -> what is said meanwhile, suffix of the file."""
+_QUALITY = 80
+_PROBLEMS_SHOWN = 3
+Opens = Callable[[Path, Callable[[], bool]], Video]
+"""(folder for what has to be unpacked, should_stop) -> the video."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pack:
+    path: Path
+    first: int
+    """Number of its first frame among the scored ones."""
+    rows: tuple[dict[str, Any], ...]
+
+
+class VideoSession:
+    """One video, and one job at a time on it: scoring or exporting."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._place = tempfile.TemporaryDirectory(prefix="panda-video-", ignore_cleanup_errors=True)
+        self._lock = threading.Lock()
+        self._packs: list[_Pack] = []
+        self._waiting: list[FrameResult] = []
+        self._spots: dict[int, tuple[Path, int, tuple[int, int], float]] = {}
+        self._sent = 0
+        self._downloads = 0
+        self._download: tuple[int, Path] | None = None
+        self._calibration: Calibration | None = None
+        self.id = Path(self._place.name).name
+        self.video: Video | None = None
+        self.stride = 1
+        self.scores: list[FrameScore] = []
+        self.job: Job | None = None
+
+    @property
+    def working(self) -> bool:
+        """Whether a job runs or frames wait to be sent."""
+        return self._sent < len(self._packs) or (self.job is not None and self.job.running)
+
+    def score(self, model: str | None, opens: Opens, *, stride: int = 1, rate: float | None = None) -> None:
+        """Begin: open the video, then score every ``stride``-th frame, or about ``rate`` a second. Raises PandaError without a model.
+
+        For a fresh session only.
+        """
+        if not model:
+            raise PandaError("There is no model yet, so nothing can be judged. Train one first: panda train FOLDER --run runs/first")
+        self.job = Job("Opening the video", partial(self._score, model, opens, stride, rate))
+
+    def cancel(self) -> None:
+        """End the job after its present group; what is scored stays."""
+        if self.job is not None:
+            self.job.stop()
+
+    def close(self) -> None:
+        """End the job and delete everything; returns at once."""
+        job = self.job
+        if job is None or not job.running:
+            self._place.cleanup()
+            return
+        job.stop()
+        threading.Thread(target=self._clean_after, args=[job], daemon=True).start()
+
+    def resend(self, start: int) -> None:
+        """Send again from pack ``start``: the browser missed a message, or a file is no longer kept for it."""
+        with self._lock:
+            self._sent = max(0, min(start, self._sent))
+
+    def message(self, *, fresh: bool = True) -> dict[str, Any]:
+        """What the browser does not know yet: the next packs if ``fresh``, and how things stand."""
+        job = self.job  # before the packs: once it has ended, there are no more
+        said = {"job": None if job is None else _job_value(job), "run": self.id, "message": self._message(job)}
+        with self._lock:
+            start = self._sent
+            packs = self._packs[start : start + MOST_PACKS] if fresh else []
+            self._sent += len(packs)
+        video = self.video
+        facts = None if video is None else {"title": video.title, "rate": video.rate, "count": video.count, "stride": self.stride}
+        return {
+            **said,
+            "video": facts,
+            "thresholds": self._thresholds(),
+            "from": start,
+            "packs": [{"first": pack.first, "path": pack.path, "rows": list(pack.rows)} for pack in packs],
+            "download": self._download,
+        }
+
+    def export(self, kind: str, boundary: float | None) -> None:
+        """Begin to write one of EXPORTS at a boundary (None: the one in use); a later message offers the file.
+
+        Does nothing while a job runs. Raises PandaError where there is nothing to write.
+        """
+        if self.video is None or self._calibration is None or not self.scores:
+            raise PandaError("No frame has been scored yet. Choose a video first.")
+        if self.job is not None and self.job.running:
+            return
+        own, pixel_threshold = thresholds_in_use(self._calibration)
+        what, suffix = EXPORTS[kind]
+        path = Path(self._place.name) / f"{_file_name(self.video.title)}.{suffix}"
+        at = own if boundary is None else boundary
+        count = {"csv": 0, "zip": sum(one.score > at for one in self.scores), "webm": len(self.scores)}[kind]
+        self.job = Job(what, partial(self._export, kind, path, self.video, at, pixel_threshold), total=count)
+
+    def map_of(self, index: int) -> SmallMap:
+        """The kept map of a scored frame, by the frame's index in the video."""
+        path, offset, shape, high = self._spots[index]
+        with path.open("rb") as file:
+            file.seek(offset)
+            levels = np.frombuffer(file.read(shape[0] * shape[1]), np.uint8).reshape(shape)
+        return SmallMap(levels, high)
+
+    def _clean_after(self, job: Job) -> None:
+        job.wait()
+        self._place.cleanup()
+
+    def _score(self, model: str, opens: Opens, stride: int, rate: float | None, job: Job) -> None:
+        place = Path(self._place.name)
+        video = opens(place / "sources", job.stopping)
+        self.stride = stride if rate is None else stride_for(video, rate)
+        job.total, job.what = -(-video.count // self.stride) if video.count else 0, "Scoring"
+        self.video = video
+        try:
+            for result in score_video(self._looks(model), video, stride=self.stride, should_stop=job.stopping):
+                self._calibration = result.calibration
+                self._waiting.append(result)
+                if len(self._waiting) == GROUP:
+                    self._pack()
+                job.step()
+        finally:
+            self._pack()
+
+    def _looks(self, model: str) -> Callable[[Sequence[Picture]], Iterator[Inspection | ImageError]]:
+        """The engine takes files; frames reach it as uncompressed ones."""
+
+        def look(pictures: Sequence[Picture]) -> Iterator[Inspection | ImageError]:
+            with tempfile.TemporaryDirectory(dir=self._place.name) as folder:
+                paths = [Path(folder) / f"{number}.bmp" for number in range(len(pictures))]
+                for path, picture in zip(paths, pictures, strict=True):
+                    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+                yield from self._engine.inspect_many(model, paths)
+
+        return look
+
+    def _pack(self) -> None:
+        """Write the waiting frames into a pack of their own."""
+        if not self._waiting:
+            return
+        path = Path(self._place.name) / f"{len(self._packs):06}.pack"
+        rows, offset = [], 0
+        with path.open("wb") as file:
+            for result in self._waiting:
+                jpeg = encode_jpeg(reduce_picture(result.picture, PICTURE_SIDE), quality=_QUALITY)
+                file.write(jpeg + result.map.levels.tobytes())
+                height, width = result.map.levels.shape
+                place = {"at": offset, "jpeg": len(jpeg), "map": [width, height], "high": result.map.high}
+                rows.append({**dataclasses.asdict(result.score), **place})
+                self._spots[result.score.index] = (path, offset + len(jpeg), (height, width), result.map.high)
+                offset += len(jpeg) + result.map.levels.size
+        with self._lock:
+            self._packs.append(_Pack(path, len(self.scores), tuple(rows)))
+            self.scores += [result.score for result in self._waiting]
+        self._waiting = []
+
+    def _export(self, kind: str, path: Path, video: Video, boundary: float, pixel_threshold: float, job: Job) -> None:
+        scores = tuple(self.scores)
+        if kind == "csv":
+            write_csv(path, scores, boundary)
+        else:
+            write = write_zip if kind == "zip" else write_overlay_video
+            write(
+                path,
+                video,
+                scores,
+                self.map_of,
+                boundary=boundary,
+                pixel_threshold=pixel_threshold,
+                stride=self.stride,
+                on_step=job.step,
+                should_stop=job.stopping,
+            )
+        if not job.stopping():
+            self._downloads += 1
+            self._download = (self._downloads, path)
+
+    def _thresholds(self) -> dict[str, float] | None:
+        calibration = self._calibration
+        if calibration is None:
+            return None
+        boundary, pixel = thresholds_in_use(calibration)
+        return {"own": boundary, "pixel": pixel, "low": calibration.lo, "high": calibration.hi}
+
+    def _message(self, job: Job | None) -> str:
+        if job is not None and job.message:
+            return job.message
+        problems: Iterable[str] = self.video.problems if self.video is not None and not (job and job.running) else ()
+        told = list(problems)
+        more = len(told) - _PROBLEMS_SHOWN
+        return " ".join(told[:_PROBLEMS_SHOWN]) + (f" And {more} more." if more > 0 else "")
+
+
+def _job_value(job: Job) -> dict[str, Any]:
+    facts = {"what": job.what, "state": job.state, "done": job.done, "total": job.total, "failed": bool(job.message)}
+    return {**facts, "rate": job.rate, "remaining": job.remaining, "seconds": job.seconds}
+
+
+def _file_name(title: str) -> str:
+    """A file name from the video's: letters, digits and dashes."""
+    return f"video-{re.sub(r'[^A-Za-z0-9]+', '-', Path(title).stem or title).strip('-')[:60] or 'frames'}"

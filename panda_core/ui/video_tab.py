@@ -1,0 +1,274 @@
+"""The Video tab: frames of a video on a timeline with their marks, or the camera, live. A thread of the session works; a timer asks."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.context import Context
+from gradio.events import EventListener
+
+from panda_core.batch.sources import open_uploads
+from panda_core.errors import ImageError, PandaError
+from panda_core.scoring.decision import decide
+from panda_core.ui.component import ASSETS, build_component, file_reference
+from panda_core.ui.engine import Engine
+from panda_core.ui.uploads import uploaded_file
+from panda_core.ui.video_session import EXPORTS, Opens, VideoSession
+from panda_core.video.scores import reduce_map
+from panda_core.video.sources import STILLS_RATE, Video, VideoError, open_frames, open_video
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+TICK = 0.5
+"""Seconds between two looks at a running job."""
+MOST_CAMERA_BYTES = 2**21
+"""Of one camera frame, as JPEG; the page sends some 30 kB."""
+MOST_STRIDE = 10_000
+
+
+class VideoTab:
+    """Components and events of the tab; build it inside a ``gr.Tab`` of a ``gr.Blocks``."""
+
+    def __init__(self, engine: Engine, model: gr.Dropdown, *, roots: Sequence[Path] | None = None) -> None:
+        """``roots``: folders of this machine whose videos may be opened from the page; None: the person's home and the working
+        folder, empty: none.
+        """
+        self._engine = engine
+        self._roots = (Path.home(), Path.cwd()) if roots is None else tuple(roots)
+        self._sessions: dict[str, VideoSession] = {}
+        self._lock = threading.Lock()
+        self.screen = build_component(
+            {},
+            module="video",
+            html=(ASSETS / "video.html").read_text(encoding="utf-8"),
+            elem_id="video",
+            model="",
+            local=bool(self._roots),
+            server_functions=[self._camera()],
+        )
+        self._timer = gr.Timer(TICK, active=False)
+        self._wire(model)
+
+    def _wire(self, model: gr.Dropdown) -> None:
+        told = [self.screen, self._timer]
+        on = partial(_event, self.screen)
+        on("begin")(self._begin, model, told, trigger_mode="once", **QUIET)
+        on("stop")(self._cancel, None, None, **QUIET)
+        on("retry")(self._resend, None, told, **QUIET)
+        on("download")(self._export, None, told, **QUIET)
+        self._timer.tick(self._look, None, told, **QUIET)
+        page = Context.root_block
+        chosen = [model.change, page.load] if page is not None else [model.change]
+        # The camera's calls go past the components, so the page has to know the model.
+        gr.on(chosen, lambda name: gr.HTML(model=name or ""), model, self.screen, trigger_mode="always_last", **QUIET)
+        if page is not None:
+            page.unload(self._leave)
+
+    def _begin(self, model: str | None, event: gr.EventData, request: gr.Request) -> tuple[dict[str, Any], Any]:
+        """A new session in the place of the browser tab's former one."""
+        session = VideoSession(self._engine)
+        try:
+            session.score(model, self._opens(event), **_every(event))
+        except PandaError as error:
+            session.close()
+            return {"message": str(error), "refused": True}, gr.skip()
+        with self._lock:
+            former = self._sessions.pop(request.session_hash or "", None)
+            self._sessions[request.session_hash or ""] = session
+        if former is not None:
+            former.close()
+        return {**_value(session), "begun": True}, gr.Timer(active=True)
+
+    def _opens(self, event: gr.EventData) -> Opens:
+        """How the video that the event names is opened; paths are checked here, files are touched later."""
+        rate = _number(event, "stills") or STILLS_RATE
+        files = _field(event, "files")
+        if isinstance(files, list) and files:
+            try:
+                uploads = [uploaded_file(str(path)) for path in files]
+            except ImageError as error:
+                raise VideoError(f"{error}.") from error
+            return lambda place, stop: _open_uploads(uploads, place, rate, stop)
+        path = allowed_path(str(_field(event, "place") or ""), self._roots)
+        return lambda place, stop: open_video(path, rate=rate)
+
+    def _look(self, request: gr.Request) -> tuple[Any, Any]:
+        session = self._sessions.get(request.session_hash or "")
+        if session is None:
+            return gr.skip(), gr.Timer(active=False)
+        working = session.working  # before the message: what ends in between is told at the next tick
+        return _value(session), gr.skip() if working else gr.Timer(active=False)
+
+    def _cancel(self, request: gr.Request) -> None:
+        session = self._sessions.get(request.session_hash or "")
+        if session is not None:
+            session.cancel()
+
+    def _resend(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
+        session, start = self._session_of(event, request), _field(event, "from")
+        if session is None or not isinstance(start, int):
+            return gr.skip(), gr.skip()
+        session.resend(start)
+        return _value(session), gr.Timer(active=True)
+
+    def _export(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
+        session, kind = self._session_of(event, request), _field(event, "kind")
+        if session is None or kind not in EXPORTS:
+            return gr.skip(), gr.skip()
+        try:
+            session.export(kind, _number(event, "boundary"))
+        except PandaError as error:
+            return {**_value(session), "message": str(error)}, gr.skip()
+        return _value(session), gr.Timer(active=True)
+
+    def _leave(self, request: gr.Request) -> None:
+        """The browser tab is closed or loaded anew: end its work and free its memory."""
+        with self._lock:
+            session = self._sessions.pop(request.session_hash or "", None)
+        if session is not None:
+            session.close()
+
+    def _session_of(self, event: gr.EventData, request: gr.Request) -> VideoSession | None:
+        """The browser tab's session, if the event is about the video it has now."""
+        session = self._sessions.get(request.session_hash or "")
+        return session if session is not None and session.id == _field(event, "run") else None
+
+    def _camera(self) -> Any:
+        """The function that the page calls with one camera frame; a plain one, because Gradio writes its mark on it."""
+
+        def camera(data: Any) -> dict[str, Any]:
+            return look_at_camera_frame(self._engine, data)
+
+        return camera
+
+
+def look_at_camera_frame(engine: Engine, data: Any) -> dict[str, Any]:
+    """One camera frame, ``{"model", "image": base64 of a JPEG}`` from a browser, judged; or ``{"error": a sentence}``.
+
+    A direct call instead of an event: it costs a third of the time, and the page sends the next frame only after the answer.
+    The frame is on disk only while the engine looks at it.
+    """
+    try:
+        model, image = _camera_frame(engine, data)
+        handle, name = tempfile.mkstemp(prefix="panda-camera-", suffix=".jpg")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(image)
+            seen = engine.inspect(model, Path(name))
+        finally:
+            os.unlink(name)
+    except ImageError as error:
+        return {"error": f"The camera's picture {error.reason}."}
+    except PandaError as error:
+        return {"error": str(error)}
+    decision, small = decide(seen), reduce_map(seen.anomaly_map)
+    height, width = small.levels.shape
+    return {
+        "score": seen.score,
+        "boundary": decision.boundary.value,
+        "verdict": decision.verdict,
+        "regions": len(decision.regions),
+        "pixel": decision.pixel_threshold,
+        "map": {"levels": base64.b64encode(small.levels.tobytes()).decode(), "width": width, "height": height, "high": small.high},
+        "ms": seen.milliseconds,
+    }
+
+
+def allowed_path(text: str, roots: Sequence[Path]) -> Path:
+    """The file or folder that a person typed, if it lies within one of ``roots``; links are followed first. Raises VideoError."""
+    text = text.strip().strip('"')
+    if not text:
+        raise VideoError("No video is given. Type the path of a video or of a folder with frames, or upload one.")
+    try:
+        place = Path(text).expanduser().resolve()
+        allowed = [root.resolve() for root in roots]
+    except (OSError, RuntimeError, ValueError) as error:  # loops of links, an unknown ~user, a zero byte
+        raise VideoError(f"{text} is no usable path ({error}). Type the path of a video or of a folder with frames.") from error
+    if not any(place.is_relative_to(root) for root in allowed):
+        shown = ", ".join(map(str, allowed)) or "none"
+        raise VideoError(f"{text} is not in a folder that may be opened from this page ({shown}). Upload the video instead.")
+    if not place.exists():
+        raise VideoError(f"There is no {text} on this computer. Check the path.")
+    return place
+
+
+def _open_uploads(files: Sequence[Path], place: Path, rate: float, should_stop: Any) -> Video:
+    """One video, or pictures (also in a zip file) in the natural order of their names."""
+    pictures = len(files) > 1 or files[0].suffix.lower() == ".zip"
+    if not pictures:
+        return open_video(_kept(files[0], place), rate=rate)
+    source = open_uploads(files, place, should_stop=should_stop)
+    order = sorted(range(len(source.paths)), key=lambda number: _natural(source.names[number]))
+    return open_frames([source.paths[number] for number in order], title=source.title, rate=rate)
+
+
+def _kept(file: Path, place: Path) -> Path:
+    """The upload under a name of our own: uploads are cleared away in time, and an export reads the video again."""
+    place.mkdir(parents=True)
+    kept = place / file.name
+    try:
+        os.link(file, kept)  # costs no space
+    except OSError:
+        shutil.copyfile(file, kept)
+    return kept
+
+
+def _natural(name: str) -> list[str | int]:
+    """Sorts frame2 before frame10: text and numbers take turns."""
+    return [int(part) if number % 2 else part for number, part in enumerate(re.split(r"(\d+)", name.casefold()))]
+
+
+def _camera_frame(engine: Engine, data: Any) -> tuple[str, bytes]:
+    """(model, JPEG bytes) of what a browser sent. Raises PandaError."""
+    model, image = (data.get("model"), data.get("image")) if isinstance(data, dict) else (None, None)
+    # Only models of the list: the engine would take the name of any folder.
+    if model not in {entry.name for entry in engine.models()}:
+        raise PandaError("No model is chosen. Choose one on the left.")
+    if not isinstance(image, str) or len(image) > MOST_CAMERA_BYTES:
+        raise PandaError("The camera's picture did not arrive. Stop the camera and start it again.")
+    try:
+        return str(model), base64.b64decode(image.partition(",")[2] or image, validate=True)
+    except binascii.Error as error:
+        raise PandaError("The camera's picture arrived damaged. Stop the camera and start it again.") from error
+
+
+def _value(session: VideoSession) -> dict[str, Any]:
+    """The session's message with its files as Gradio serves them."""
+    message = session.message()
+    packs = [{"first": pack["first"], "rows": pack["rows"], "file": file_reference(pack["path"])} for pack in message["packs"]]
+    made = message["download"]
+    return {**message, "packs": packs, "download": made and {"serial": made[0], "file": file_reference(made[1])}}
+
+
+def _every(event: gr.EventData) -> dict[str, Any]:
+    stride, rate = _number(event, "stride"), _number(event, "rate")
+    if rate is not None:
+        return {"rate": rate}
+    return {"stride": min(max(int(stride), 1), MOST_STRIDE) if stride is not None else 1}
+
+
+def _event(component: gr.HTML, name: str) -> Any:
+    """Listener for an event that the component's script triggers; Gradio only offers those it knows as attributes."""
+    return partial(EventListener(name).listener, component)
+
+
+def _field(event: gr.EventData, name: str) -> Any:
+    """What the browser wrote there; None if nothing. It may be anything."""
+    data = event._data
+    return data.get(name) if isinstance(data, dict) else None
+
+
+def _number(event: gr.EventData, name: str) -> float | None:
+    found = _field(event, name)
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found) else None

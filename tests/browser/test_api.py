@@ -1,0 +1,54 @@
+"""The named endpoints, called as docs/api.md says. No browser needed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_double import draw_spot
+from gradio_client import Client, handle_file
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def client(served: Any) -> Client:
+    start = time.monotonic()
+    while True:  # the port answers before the page stands
+        try:
+            return Client(served.url, verbose=False)
+        except ValueError:
+            if time.monotonic() - start > 60:
+                raise
+            time.sleep(0.3)
+
+
+def test_the_documented_example_runs(client: Client, tmp_path: Path) -> None:
+    source = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    photo = draw_spot(tmp_path / "photo.png")
+    source = source.replace('"http://127.0.0.1:7860"', "URL").replace('"photo.png"', "PHOTO")
+    found: dict[str, Any] = {"URL": client.src, "PHOTO": str(photo)}
+    exec(compile(source, "docs/api.md", "exec"), found)
+    assert found["report"]["verdict"] == "anomalous"
+    assert [entry["file"] for entry in found["reports"]] == ["photo.png", "photo.png"]
+    assert found["models"][0]["name"] == "leaf"
+
+
+def test_a_batch_keeps_its_order_and_lists_what_cannot_be_read(client: Client, tmp_path: Path) -> None:
+    paths = [draw_spot(tmp_path / "a.png"), tmp_path / "b.png", draw_spot(tmp_path / "c.png", strength=0)]
+    paths[1].write_text("not a picture")
+    found = client.predict([handle_file(str(path)) for path in paths], "leaf", api_name="/inspect_batch")
+    assert [entry["file"] for entry in found] == ["a.png", "b.png", "c.png"]
+    assert [entry.get("verdict") for entry in found] == ["anomalous", None, "normal"]
+    assert found[1]["error"]
+
+
+def test_an_unknown_model_is_an_error_in_words(client: Client, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="nothing"):
+        client.predict(handle_file(str(draw_spot(tmp_path / "a.png"))), "nothing", api_name="/inspect")
+
+
+def test_only_the_documented_endpoints_are_public(client: Client) -> None:
+    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == {"/inspect", "/inspect_batch", "/models"}

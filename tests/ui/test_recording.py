@@ -1,0 +1,62 @@
+"""Inspections and marks reach the history; a broken history stops nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from engine_double import LEAF, FakeEngine, draw_spot
+
+from panda_core.history import History, HistoryError, Query
+from panda_core.ui.recording import Recorder, RecordingEngine
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(tmp_path / "home" / "history.sqlite")
+
+
+@pytest.fixture
+def spot(tmp_path: Path) -> Path:
+    return draw_spot(tmp_path / "spot.png")
+
+
+def test_an_image_is_remembered_once_however_often_it_is_opened(history: History, spot: Path) -> None:
+    engine = RecordingEngine(FakeEngine(LEAF), Recorder(history), source="single")
+    for _ in range(3):
+        engine.inspect("leaf", spot)
+    page = history.search()
+    assert [(entry.name, entry.model, entry.verdict) for entry in page.entries] == [("spot.png", "leaf", "anomalous")]
+
+
+def test_examples_and_the_historys_own_copies_are_nobodys_work(history: History, spot: Path) -> None:
+    engine = FakeEngine(LEAF)
+    RecordingEngine(engine, Recorder(history, ignore=[spot]), source="single").inspect("leaf", spot)
+    assert history.search().total == 0
+    recording = RecordingEngine(engine, Recorder(history), source="single")
+    recording.inspect("leaf", spot)
+    recording.inspect("leaf", history.file(history.search().entries[0].id))
+    assert history.search().total == 1
+
+
+def test_a_mark_is_set_and_taken_back(history: History, spot: Path) -> None:
+    recorder = Recorder(history)
+    inspection = RecordingEngine(FakeEngine(LEAF), recorder, source="single").inspect("leaf", spot)
+    recorder.mark(inspection, "normal")
+    assert history.search(Query(mark="normal")).total == 1
+    recorder.mark_file("leaf", spot, "anomalous")
+    assert history.search(Query(mark="anomalous")).total == 1
+    recorder.mark(inspection, "")
+    assert history.search(Query(mark="anomalous")).total == 0
+
+
+def test_a_history_that_cannot_be_written_does_not_stop_an_inspection(
+    history: History, spot: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*arguments: object, **options: object) -> int:
+        raise HistoryError("The disk is full.")
+
+    monkeypatch.setattr(history, "add", refuse)
+    inspection = RecordingEngine(FakeEngine(LEAF), Recorder(history), source="single").inspect("leaf", spot)
+    assert inspection.score > 0
+    assert "missing in the history" in caplog.text
