@@ -44,6 +44,14 @@ def write_toy_folder(root: Path, *, train: int = 24, test: int = 6) -> Path:
     return root
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests, and the programs they start, neither read nor write the person's own models, history and settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PANDA_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Read-only for tests."""

@@ -18,6 +18,7 @@ import numpy as np
 from panda_core.data.images import read_image
 from panda_core.errors import ImageError, ModelError
 from panda_core.inspection import Boundary, Calibration, ErrorStats, Inspection, OperatingPoint
+from panda_core.roi import inspect_within, load_roi
 from panda_core.ui.engine import Measurement, ModelEntry
 
 LEAF = ModelEntry(
@@ -93,13 +94,17 @@ class FakeEngine:
         if entry is None or entry.problem:
             raise ModelError(entry.problem if entry else f"No model '{model}'; there is nothing of that name.")
         self.calls += 1
-        image = read_image(path)
+        image, roi = read_image(path), load_roi(model)
+        found = self._see(image, model) if roi is None else inspect_within(lambda picture, _seen: self._see(picture, model), image, roi)
+        return dataclasses.replace(found, source=str(path))
+
+    def _see(self, image: np.ndarray, model: str) -> Inspection:
         reconstruction = cv2.GaussianBlur(image, (0, 0), 12)
         residual = np.abs(image.astype(np.float32) - reconstruction).mean(axis=2) / 255
         anomaly_map = cv2.GaussianBlur(residual, (0, 0), 2) * 25
         score = float(anomaly_map.max())
         return Inspection(
-            source=str(path),
+            source="",
             model=model,
             image=image,
             reconstruction=reconstruction,

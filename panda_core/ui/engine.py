@@ -5,6 +5,7 @@ The page is built against `Engine`; `LocalEngine` answers it in this process and
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from panda_core.card import find_model, list_models, read_card, save_operating_point
+from panda_core.data.images import read_image
 from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.inspection import Inspection, OperatingPoint
+from panda_core.roi import RegionOfInterest, inspect_within, load_roi
 
 if TYPE_CHECKING:
     from panda_core.inspector import Inspector
@@ -137,16 +140,34 @@ class LocalEngine:
         return tuple(read_entry(name, folder) for name, folder in self._folders().items())
 
     def inspect(self, model: str, path: Path) -> Inspection:
-        """Inspect the image file with the named model. Raises ImageError, ModelError."""
+        """Inspect the image file with the named model, within its region of interest. Raises ImageError, ModelError, RoiError."""
+        roi = load_roi(model)
         with self._network():
-            return self._inspector(model).inspect(path)
+            return self._look(model, path, roi)
 
     def inspect_many(self, model: str, paths: Sequence[Path]) -> Iterator[Inspection | ImageError]:
         """Inspect files in batches; whoever waits for the network gets it after the present one. Raises ModelError."""
+        roi = load_roi(model)
         for group in _groups(paths):
             with self._network():
-                found = list(self._inspector(model).inspect_many(group, batch=BATCH))
+                if roi is None:
+                    found = list(self._inspector(model).inspect_many(group, batch=BATCH))
+                else:
+                    found = [self._try_look(model, path, roi) for path in group]
             yield from found
+
+    def _look(self, model: str, path: Path, roi: RegionOfInterest | None) -> Inspection:
+        inspector = self._inspector(model)
+        if roi is None:
+            return inspector.inspect(path)
+        found = inspect_within(lambda picture, _seen: inspector.inspect(picture), read_image(path), roi)
+        return dataclasses.replace(found, source=str(path))
+
+    def _try_look(self, model: str, path: Path, roi: RegionOfInterest) -> Inspection | ImageError:
+        try:
+            return self._look(model, path, roi)
+        except ImageError as error:
+            return error
 
     def save_operating_point(self, model: str, *, boundary: float, pixel_threshold: float, who: str, why: str) -> None:
         """Write the thresholds into the model's card and let the next image meet them. Raises ModelError, ConfigError."""
@@ -186,7 +207,9 @@ class LocalEngine:
             from panda_core.inspector import Inspector
 
             folder = self._folders().get(model)
-            self._inspectors[model] = Inspector.load(folder if folder else model, device=self._device)
+            loaded = Inspector.load(folder if folder else model, device=self._device)
+            loaded.model.name = model  # what it is asked for by: its folder may have another name than its card
+            self._inspectors[model] = loaded
         return self._inspectors[model]
 
 

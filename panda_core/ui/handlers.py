@@ -12,6 +12,7 @@ from typing import Any
 
 from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.inspection import Inspection
+from panda_core.roi import VERSION, RegionOfInterest, clear_roi, load_roi, save_roi
 from panda_core.scoring.decision import decide
 from panda_core.ui import panels
 from panda_core.ui.engine import Engine, ModelEntry
@@ -128,8 +129,8 @@ def failure(title: str, text: str) -> Screen:
 def show(inspection: Inspection, *, device: str = "", name: str = "") -> Screen:
     """The screen of a fresh inspection; ``name`` is shown instead of the file's."""
     view = open_view(inspection, device=device)
-    if name:
-        view = dataclasses.replace(view, payload={**view.payload, "name": name})
+    payload = {**view.payload, "roi": _region(inspection)}
+    view = dataclasses.replace(view, payload={**payload, "name": name} if name else payload)
     facts = (
         str(view.payload["name"]),
         f"{view.width} × {view.height} px",
@@ -150,6 +151,28 @@ def check(view: View, *, boundary: float | None, pixel_threshold: float | None, 
         f"The engine finds this image {decision.verdict}, with {len(decision.regions)} regions; the page shows something else. "
         "Believe the engine, and reload the page."
     )
+
+
+def save_region(view: View, shapes: Any) -> str:
+    """Keep drawn shapes as the region of interest of the view's model (none: forget it). Returns what to tell the person.
+
+    Raises RoiError where the shapes are malformed, leave nothing to look at, or cannot be kept.
+    """
+    roi = RegionOfInterest.from_json({"version": VERSION, "shapes": shapes})
+    if roi.shapes:
+        share = roi.outside_share(view.height, view.width)
+        save_roi(view.inspection.model, roi)
+        return f"Kept for {view.inspection.model}: {panels.percent(share)} of the image is ignored."
+    clear_roi(view.inspection.model)
+    return f"{view.inspection.model} looks at the whole image again."
+
+
+def _region(inspection: Inspection) -> dict[str, Any]:
+    """The model's region of interest for the browser: shapes, and the ignored share of this image."""
+    roi = load_roi(inspection.model)
+    if roi is None:
+        return {"shapes": [], "ignored": 0.0}
+    return {"shapes": roi.to_json()["shapes"], "ignored": roi.outside_share(*inspection.image.shape[:2])}
 
 
 def save_thresholds(engine: Engine, view: View, *, boundary: float, pixel_threshold: float, who: str, why: str) -> str:

@@ -56,6 +56,7 @@ class InspectTab:
         on("upload")(self.dropped, self.inputs, self.results, **INSPECTING)
         on("step")(self.stepped, [*self.inputs, self.playlist], self.results, **INSPECTING)
         on("save")(self.saved, [*self.inputs, self.playlist], self.results, **INSPECTING)
+        on("region")(self.bounded, [*self.inputs, self.playlist], self.results, **INSPECTING)
         on("release")(self.released, [self.view, self.playlist], [self.viewer], **DECIDING)
         on("mark")(self.marked, [self.view], None, **DECIDING)
         model.input(self.switched, [*self.inputs, self.playlist], self.results, **INSPECTING)
@@ -129,6 +130,18 @@ class InspectTab:
             return
         try:
             said = self._save(view, event)
+        except PandaError as error:
+            yield self._updates(None, playlist, self._with_message(view, playlist, str(error), error=True))
+            return
+        yield from self._open(playlist, view.inspection.model, view, keep_model=True, message=said)
+
+    def bounded(self, model: str | None, view: View | None, playlist: Playlist, event: gr.EventData) -> Iterator[Updates]:
+        """Drawn shapes become the model's region of interest, and the image is inspected within it."""
+        if view is None or not _is_shown(view, event):
+            yield _nothing(self.results)
+            return
+        try:
+            said = handlers.save_region(view, event.shapes)
         except PandaError as error:
             yield self._updates(None, playlist, self._with_message(view, playlist, str(error), error=True))
             return

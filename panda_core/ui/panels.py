@@ -17,6 +17,11 @@ def number(value: float, *, sign: bool = False) -> str:
     return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", "−")
 
 
+def percent(share: float) -> str:
+    """A share of 1 as per cent, to one decimal below ten."""
+    return f"{100 * share:.{1 if share < 0.0995 else 0}f} %"
+
+
 def model_panel(entry: ModelEntry | None) -> str:
     """The model card in brief: data, licence, limits, measured AUROC beside the trivial baseline."""
     if entry is None:

@@ -134,3 +134,26 @@ def test_programs_cannot_make_the_page_read_files_of_the_server(served: Any, tmp
     for forged in ({"path": str(secret)}, {"path": str(secret), "meta": {"_type": "gradio.FileData"}}):
         answer = call_inspect(served.url, forged)
         assert "event: error" in answer and '"verdict"' not in answer
+
+
+def test_a_drawn_region_is_ignored_until_it_is_given_up(visit: Visit, serve: Callable[..., Any], tmp_path: Path) -> None:
+    served = serve(PANDA_HOME=str(tmp_path / "home"))
+    visit.open(served.url)
+    visit.choose_file(draw_spot(tmp_path / "spot.png"))
+    visit.verdict("anomalous")
+
+    visit.page.click(".toolbar .region")
+    sheet = visit.page.locator(".roi-sheet").bounding_box()
+    x, y, side = sheet["x"] + sheet["width"] / 2, sheet["y"] + sheet["height"] / 2, sheet["width"] * 0.2
+    visit.page.mouse.move(x - side, y - side)
+    visit.page.mouse.down()
+    visit.page.mouse.move(x + side, y + side, steps=5)
+    visit.page.mouse.up()
+    visit.page.get_by_role("button", name="Apply").click()
+    visit.verdict("normal")
+    assert "ignored" in (visit.page.get_attribute(".toolbar .region", "title") or "")
+
+    visit.page.click(".toolbar .region")
+    visit.page.get_by_role("button", name="Whole image").click()
+    visit.verdict("anomalous")
+    assert visit.complaints == []

@@ -12,6 +12,7 @@ import pytest
 from engine_double import LEAF, XRAY, FakeEngine, draw_spot
 
 from panda_core.errors import ModelError
+from panda_core.roi import RoiError
 from panda_core.scoring.decision import decide
 from panda_core.ui import handlers, panels
 from panda_core.ui.handlers import Playlist, Screen
@@ -171,3 +172,32 @@ def test_the_page_and_the_server_import_no_torch() -> None:
 def test_the_server_module_imports_no_gradio() -> None:
     code = "import sys, panda_core.ui.server; sys.exit('gradio' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+CORNERS = [[0.3, 0.3], [0.7, 0.7]]
+
+
+def test_a_region_is_kept_for_the_model_and_what_it_ignores_raises_no_alarm(
+    engine: FakeEngine, spot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PANDA_HOME", str(tmp_path / "home"))
+    view = last(engine, "leaf", spot).view
+    assert view is not None
+    assert "ignored" in handlers.save_region(view, [{"kind": "rectangle", "mode": "exclude", "points": CORNERS}])
+    within = last(engine, "leaf", spot).view
+    assert within is not None
+    assert decide(view.inspection).verdict == "anomalous" and decide(within.inspection).verdict == "normal"
+    assert within.payload["roi"]["ignored"] == pytest.approx(0.16, abs=0.02)
+    assert "whole image" in handlers.save_region(within, [])
+    again = last(engine, "leaf", spot).view
+    assert again is not None and again.payload["roi"] == {"shapes": [], "ignored": 0.0}
+
+
+@pytest.mark.parametrize(
+    "shapes", [None, "x", [{"kind": "rectangle"}], [{"kind": "rectangle", "mode": "exclude", "points": [[0, 0], [1, 1]]}]]
+)
+def test_a_region_that_is_none_or_leaves_nothing_is_refused(engine: FakeEngine, spot: Path, shapes: object) -> None:
+    view = last(engine, "leaf", spot).view
+    assert view is not None
+    with pytest.raises(RoiError):
+        handlers.save_region(view, shapes)

@@ -1,6 +1,6 @@
 // The bars above and below the pictures.
 import {COLOUR_MAPS, gradient} from './colours.js';
-import {node, number} from './text.js';
+import {node, number, percent} from './text.js';
 
 /** Views in the order of the bar and their keys. */
 export const VIEWS = [
@@ -15,8 +15,8 @@ export const VIEWS = [
 ];
 const OTHERS = {reconstruction: 'Reconstruction', heat: 'Anomaly map', mask: 'Mask', residual: 'Residual'};
 
-/** The bar of views, steps and help: {element, choose(view), place({index, count})}. */
-export function createToolbar({onView, onStep, onHelp}) {
+/** The bar of views, region, steps and help: {element, choose(view), place({index, count}), bound(ignored share)}. */
+export function createToolbar({onView, onStep, onRegion, onHelp}) {
   const buttons = VIEWS.map(({name, label, key}) => {
     const button = node('button', {type: 'button', textContent: label, title: `${label} (${key})`, onclick: () => onView(name)});
     button.dataset.view = name;
@@ -29,10 +29,15 @@ export function createToolbar({onView, onStep, onHelp}) {
   const before = iconButton('‹', 'Image before (←)', () => onStep(-1));
   const after = iconButton('›', 'Next image (→)', () => onStep(1));
   const steps = node('div', {className: 'steps', hidden: true}, before, where, after);
-  const element = node('div', {className: 'toolbar'}, views, steps, iconButton('?', 'Keys and help (?)', onHelp));
+  const region = node('button', {type: 'button', className: 'region', onclick: onRegion});
+  const element = node('div', {className: 'toolbar'}, views, region, steps, iconButton('?', 'Keys and help (?)', onHelp));
 
   return {
     element,
+    bound(ignored) {
+      region.textContent = ignored ? `Region · ${percent(1 - ignored)}` : 'Region…';
+      region.title = ignored ? `${percent(ignored)} of the image is ignored; press to change` : 'Say where the model looks';
+    },
     choose(view) {
       for (const button of buttons) button.setAttribute('aria-pressed', String(button.dataset.view === view));
     },

@@ -29,10 +29,10 @@ export class Stage {
   #toolbar;
   #foot;
 
-  /** `ask(whole)` wants a paint, of the pictures too if `whole`; onStep(by), onHelp() as the bar's buttons. */
-  constructor({ask, onStep, onHelp}) {
+  /** `ask(whole)` wants a paint, of the pictures too if `whole`; onStep(by), onRegion(), onHelp() as the bar's buttons. */
+  constructor({ask, onStep, onRegion, onHelp}) {
     this.#ask = ask;
-    this.#toolbar = createToolbar({onView: name => this.choose(name), onStep, onHelp});
+    this.#toolbar = createToolbar({onView: name => this.choose(name), onStep, onRegion, onHelp});
     this.#foot = createFoot({
       onColours: name => { this.#scene.look.colours = name; this.#renew(); },
       onOpacity: share => { this.#scene.look.opacity[this.#view === 'heatmap' ? 'heatmap' : 'overlay'] = share; this.#renew(); },
@@ -63,6 +63,7 @@ export class Stage {
     if (width !== value.width || height !== value.height) this.#camera.reset();
     Object.assign(this.#scene, loaded, {value, found: null, highlight: -1});
     const shape = value.width / value.height;
+    this.#toolbar.bound(value.roi?.ignored || 0);
     this.element.dataset.shape = shape > 2 ? 'wide' : shape < 0.5 ? 'tall' : 'square';
     this.#renew();
   }

@@ -4,12 +4,13 @@ import {acceptFiles} from './intake.js';
 import {bindKeys, createHelp} from './keys.js';
 import {loadPayload} from './payload.js';
 import {createFinder, toOriginal} from './regions.js';
+import {createRoiDialog} from './roi_dialog.js';
 import {Stage} from './stage.js';
 
 const REST = 200; // milliseconds without movement after which a drag is painted in full
 
-/** See component.py. Events: upload {paths}, release, step {by}, mark {mark}, save {boundary, pixel_threshold, who, why} (null
- * for both: give the saved point up); all but upload carry `id`. */
+/** See component.py. Events: upload {paths}, release, step {by}, mark {mark}, region {shapes}, save {boundary, pixel_threshold, who,
+ * why} (null for both: give the saved point up); all but upload carry `id`. */
 export function mount(parts) {
   const viewer = new Viewer(parts);
   parts.watch('value', () => viewer.take(parts.props.value));
@@ -35,8 +36,11 @@ class Viewer {
     this.#parts = parts;
     this.#root = parts.element.querySelector('.viewer');
     const help = createHelp();
+    const region = createRoiDialog({onApply: shapes => this.#send('region', {shapes})});
     const step = by => this.#send('step', {by});
-    this.#stage = new Stage({ask: whole => this.#ask(whole), onStep: step, onHelp: help.open});
+    this.#stage = new Stage({
+      ask: whole => this.#ask(whole), onStep: step, onHelp: help.open, onRegion: () => this.#payload && region.open(this.#payload),
+    });
     this.#card = createCard({
       onMove: () => this.#move(),
       onRelease: () => this.#release(),
@@ -46,7 +50,7 @@ class Viewer {
       onPoint: index => this.#stage.point(index),
       onRegion: index => this.#stage.zoomTo(index),
     });
-    this.#root.replaceChildren(this.#stage.element, this.#card.element, help.element);
+    this.#root.replaceChildren(this.#stage.element, this.#card.element, help.element, region.element);
     acceptFiles(this.#root, this.#stage.frame, files => this.#upload(files));
     bindKeys(this.#root, {
       step,
