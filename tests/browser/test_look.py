@@ -1,0 +1,61 @@
+"""The page looks as it did when a person last looked at it: screenshots against stored perceptual hashes.
+
+A hash is the sign of the brightness gradient on a 16 x 16 grid: it survives other fonts and smoothing, not a lost column or a theme that
+does not reach a part. After a wanted change: look at the pictures, then `PANDA_UPDATE_LOOK=1 pytest tests/browser/test_look.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from engine_double import draw_spot
+from visit import Visit
+
+pytestmark = pytest.mark.browser
+STORED = Path(__file__).with_name("look.json")
+SIDE = 16
+ALLOWED = 0.15
+"""Share of bits that may differ: other fonts move some, another layout moves a third."""
+CASES = [
+    (tab, width, height, theme)
+    for tab in ("Inspect", "Batch", "Video")
+    for width, height in ((1440, 900), (390, 844))
+    for theme in ("light", "dark")
+]
+
+
+def hash_of(png: bytes) -> str:
+    grey = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
+    small = cv2.resize(grey, (SIDE + 1, SIDE), interpolation=cv2.INTER_AREA).astype(int)
+    # A difference of one level is smoothing, not a picture.
+    return "".join("1" if bit else "0" for bit in (np.diff(small, axis=1) > 1).ravel())
+
+
+@pytest.mark.parametrize(("tab", "width", "height", "theme"), CASES)
+def test_the_page_looks_as_before(chromium: Any, served: Any, tmp_path: Path, tab: str, width: int, height: int, theme: str) -> None:
+    visit = Visit(chromium, width=width, height=height)
+    visit.open(f"{served.url}?__theme={theme}")
+    if tab == "Inspect":
+        visit.choose_file(draw_spot(tmp_path / "spot.png"))
+        visit.verdict("anomalous")
+    else:
+        visit.page.get_by_role("tab", name=tab).click()
+    visit.page.wait_for_timeout(1500)
+    found, brightness = hash_of(shot := visit.page.screenshot()), float(cv2.imdecode(np.frombuffer(shot, np.uint8), 0).mean())
+    visit.context.close()
+    assert (brightness < 90) == (theme == "dark"), "the theme does not reach the page"
+    assert visit.complaints == []
+
+    stored = json.loads(STORED.read_text()) if STORED.exists() else {}
+    name = f"{tab}-{width}-{theme}"
+    if os.environ.get("PANDA_UPDATE_LOOK"):
+        STORED.write_text(json.dumps({**stored, name: found}, indent=1, sort_keys=True) + "\n")
+        return
+    different = sum(a != b for a, b in zip(found, stored[name], strict=True)) / len(found)
+    assert different <= ALLOWED, f"{name}: {different:.0%} of the picture's gradients changed"
