@@ -66,6 +66,7 @@ def history(page: Page, folder: Path) -> None:
 def video(page: Page, folder: Path) -> None:
     """Frames of a drawn clip on the timeline."""
     page.get_by_role("tab", name="Video").click()
+    page.wait_for_selector(".video-hint:not(:empty)")  # written by the script that listens
     page.fill("#video input[type=text]", str(folder / "clip"))
     page.keyboard.press("Enter")
     page.wait_for_selector('.video[data-state="ready"]', timeout=PATIENCE)

@@ -70,8 +70,9 @@ class VideoTab:
         self._timer.tick(self._look, None, told, **QUIET)
         page = Context.root_block
         chosen = [model.change, page.load] if page is not None else [model.change]
-        # The camera's calls go past the components, so the page has to know the model.
-        gr.on(chosen, lambda name: gr.HTML(model=name or ""), model, self.screen, trigger_mode="always_last", **QUIET)
+        # The camera's calls go past the components, so the page has to know the model. An update replaces all props of ours.
+        told_model = partial(gr.HTML, local=bool(self._roots))
+        gr.on(chosen, lambda name: told_model(model=name or ""), model, self.screen, trigger_mode="always_last", **QUIET)
         if page is not None:
             page.unload(self._leave)
 
