@@ -51,7 +51,6 @@ def batch(page: Page, folder: Path) -> None:
     page.click("#batch-start")
     page.wait_for_selector('.batch[data-state="ready"]', timeout=PATIENCE)
     page.get_by_role("columnheader", name="Score").click()
-    page.get_by_role("columnheader", name="Score").click()
 
 
 def history(page: Page, folder: Path) -> None:

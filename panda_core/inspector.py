@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,6 +25,7 @@ from panda_core.scoring.fusion import score
 from panda_core.scoring.maps import resize_map, standardise
 
 Item = str | Path | np.ndarray
+Mask = NDArray[np.bool_]
 
 
 def model_device(model: Model) -> torch.device:
@@ -42,7 +44,7 @@ def examine_images(model: Model, images: Sequence[Picture], *, batch: int = 8) -
     return found
 
 
-def _examine_batch(model: Model, images: Sequence[Picture]) -> list[Evidence]:
+def _examine_batch(model: Model, images: Sequence[Picture], seen_at: Mask | None = None) -> list[Evidence]:
     device, config = model_device(model), model.config
     dtype = autocast_dtype(device, config.train.precision)
     x = _tensor(images, config.data.size, device)
@@ -52,7 +54,7 @@ def _examine_batch(model: Model, images: Sequence[Picture]) -> list[Evidence]:
         seen = model.detector.examine(x)
         errors, maps = dict(seen.errors), {"residual": seen.residual.detach().float()}
         if model.percept is not None:
-            more, raw = model.percept.measure(_tensor(images, config.percept.size, device))
+            more, raw = model.percept.measure(_tensor(images, config.percept.size, device), _cells(seen_at, model.percept.side, device))
             errors |= more
             maps |= {
                 name: functional.interpolate(value.float(), size=x.shape[-2:], mode="bilinear", align_corners=False)
@@ -69,6 +71,14 @@ def _examine_batch(model: Model, images: Sequence[Picture]) -> list[Evidence]:
         )
         for i in range(len(images))
     ]
+
+
+def _cells(seen: Mask | None, side: int, device: torch.device) -> Tensor | None:
+    """The locations most of whose pixels count: H x W to 1 x side x side; None for all."""
+    if seen is None:
+        return None
+    shares = cv2.resize(seen.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(np.asarray(shares) > 0.5)[None].to(device)
 
 
 def _tensor(images: Sequence[Picture], size: int, device: torch.device) -> Tensor:
@@ -97,10 +107,14 @@ class Inspector:
         """Where the networks run."""
         return model_device(self.model)
 
-    def inspect(self, item: Item) -> Inspection:
-        """One image: a path, or an array H x W, H x W x 3 or H x W x 4 uint8 (RGB). Raises ImageError."""
+    def inspect(self, item: Item, *, seen: Mask | None = None) -> Inspection:
+        """One image: a path, or an array H x W, H x W x 3 or H x W x 4 uint8 (RGB). Raises ImageError.
+
+        seen: H x W, where the perceptual error counts; the other errors and the map are of the whole image all the same
+        (`roi.inspect_within` deals with them).
+        """
         source, image = _read(item)
-        return self._conclude([(source, image)])[0]
+        return self._conclude([(source, image)], seen)[0]
 
     def inspect_many(self, items: Iterable[Item], *, batch: int = 8) -> Iterator[Inspection | ImageError]:
         """Inspections in the order of the items; an ImageError stands in the place of an image that cannot be read."""
@@ -110,13 +124,13 @@ class Inspector:
             done = iter(self._conclude([entry for entry in read if not isinstance(entry, ImageError)]))
             yield from (entry if isinstance(entry, ImageError) else next(done) for entry in read)
 
-    def _conclude(self, images: Sequence[tuple[str, Picture]]) -> list[Inspection]:
+    def _conclude(self, images: Sequence[tuple[str, Picture]], seen: Mask | None = None) -> list[Inspection]:
         if not images:
             return []
         started = time.perf_counter()
-        evidence = examine_images(self.model, [image for _, image in images], batch=len(images))
+        evidence = _examine_batch(self.model, [image for _, image in images], seen)
         share = (time.perf_counter() - started) * 1000 / len(images)
-        return [self._inspection(*entry, seen, share) for entry, seen in zip(images, evidence, strict=True)]
+        return [self._inspection(*entry, found, share) for entry, found in zip(images, evidence, strict=True)]
 
     def _inspection(self, source: str, image: Picture, seen: Evidence, milliseconds: float) -> Inspection:
         started = time.perf_counter()

@@ -145,16 +145,17 @@ class PerceptualEvidence(nn.Module):
         return mean, torch.linalg.cholesky(torch.linalg.inv(shrunk))
 
     @torch.no_grad()
-    def measure(self, x: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def measure(self, x: Tensor, seen: Tensor | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """x: B x 3 x P x P in [-1, 1] -> (errors by `error_names`, B each; {"percept": B x 1 x P/8 x P/8}); larger = stranger.
 
-        Each is that of the mode that finds the image least strange by it.
+        Each is that of the mode that finds the image least strange by it. seen: B x P/8 x P/8 bool, the locations that count in
+        "percept" (None: all); the others are taken to be as usual. "percept_pooled" is of the whole image all the same.
         """
         grid = self._grid(x).float()
         y = self._scaled(grid)[..., self.chosen].transpose(0, 1)
         factors = self._unpacked()
         modes = [self._distance(y - mean[:, None], factor) for mean, factor in zip(self.mu, factors, strict=True)]
-        tops = torch.stack([(self._top(d, mode) - self.usual[mode, 0]) / self.usual[mode, 1] for mode, d in enumerate(modes)])
+        tops = torch.stack([(self._top(d, mode, seen) - self.usual[mode, 0]) / self.usual[mode, 1] for mode, d in enumerate(modes)])
         top, nearest = tops.min(dim=0)
         shown = torch.stack(modes)[nearest, torch.arange(len(x), device=x.device)]
         errors = {"percept": top}
@@ -165,9 +166,11 @@ class PerceptualEvidence(nn.Module):
             errors["percept_pooled"] = whole.min(dim=0).values
         return errors, {"percept": shown.reshape(len(x), 1, self.side, self.side)}
 
-    def _top(self, distance: Tensor, mode: int) -> Tensor:
-        """Mean of the largest distances, each standardised at its location: B x cells -> B."""
+    def _top(self, distance: Tensor, mode: int, seen: Tensor | None = None) -> Tensor:
+        """Mean of the largest distances, each standardised at its location: B x cells -> B. Where not ``seen``, 0: as usual."""
         distance = (distance - self.place_mean[mode]) / self.place_std[mode]
+        if seen is not None:
+            distance = distance.masked_fill(~seen.flatten(1), 0.0)
         return distance.topk(min(self.config.top, distance.shape[1]), dim=1).values.mean(dim=1)
 
     @staticmethod

@@ -160,7 +160,7 @@ class LocalEngine:
         inspector = self._inspector(model)
         if roi is None:
             return inspector.inspect(path)
-        found = inspect_within(lambda picture, _seen: inspector.inspect(picture), read_image(path), roi)
+        found = inspect_within(lambda picture, seen: inspector.inspect(picture, seen=seen), read_image(path), roi)
         return dataclasses.replace(found, source=str(path))
 
     def _try_look(self, model: str, path: Path, roi: RegionOfInterest) -> Inspection | ImageError:

@@ -51,10 +51,9 @@ class VideoTab:
         self.screen = build_component(
             {},
             module="video",
-            html=(ASSETS / "video.html").read_text(encoding="utf-8"),
+            html=_html(local=bool(self._roots)),
             elem_id="video",
             model="",
-            local=bool(self._roots),
             server_functions=[self._camera()],
         )
         self._timer = gr.Timer(TICK, active=False)
@@ -70,9 +69,8 @@ class VideoTab:
         self._timer.tick(self._look, None, told, **QUIET)
         page = Context.root_block
         chosen = [model.change, page.load] if page is not None else [model.change]
-        # The camera's calls go past the components, so the page has to know the model. An update replaces all props of ours.
-        told_model = partial(gr.HTML, local=bool(self._roots))
-        gr.on(chosen, lambda name: told_model(model=name or ""), model, self.screen, trigger_mode="always_last", **QUIET)
+        # The camera's calls go past the components, so the page has to know the model.
+        gr.on(chosen, lambda name: gr.HTML(model=name or ""), model, self.screen, trigger_mode="always_last", **QUIET)
         if page is not None:
             page.unload(self._leave)
 
@@ -152,6 +150,12 @@ class VideoTab:
             return look_at_camera_frame(self._engine, data)
 
         return camera
+
+
+def _html(*, local: bool) -> str:
+    """The tab's fixed part. Whether paths of this machine may be given is written there: props of ours do not outlast an update."""
+    html = (ASSETS / "video.html").read_text(encoding="utf-8")
+    return html.replace('<div class="video"', f'<div class="video" data-local="{"yes" if local else "no"}"', 1)
 
 
 def look_at_camera_frame(engine: Engine, data: Any) -> dict[str, Any]:

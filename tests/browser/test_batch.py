@@ -220,6 +220,8 @@ def test_chips_text_and_headers_choose_and_order_the_rows(visit: BatchVisit, ima
     assert visit.column(2)[0] == "normal" and score.get_attribute("aria-sort") == "ascending"
     score.get_by_role("button").click()
     assert visit.column(2)[0] == "unreadable" and score.get_attribute("aria-sort") == "none"
+    visit.page.wait_for_timeout(500)
+    assert visit.page.is_hidden(".batch-message"), visit.page.inner_text(".batch-message")
     visit.expect_calm()
 
 
@@ -248,11 +250,11 @@ def test_progress_is_shown_and_cancelling_keeps_what_is_done(visit: BatchVisit, 
     visit.inspect_folder(draw_slow(place / "slow", 40))
     visit.page.wait_for_selector(".sheet-row")
     visit.page.wait_for_function("() => / of 40 .* left/.test(document.querySelector('.batch-pace').textContent)")
-    assert visit.page.is_disabled("[data-kind=csv]")
+    assert visit.page.is_disabled("[data-export=csv]")
     visit.page.click(".batch-cancel")
     visit.page.wait_for_selector('.batch[data-state="ready"]')
     done = visit.count("all")
-    assert 1 <= done < 40 and visit.page.is_hidden(".batch-progress") and visit.page.is_enabled("[data-kind=csv]")
+    assert 1 <= done < 40 and visit.page.is_hidden(".batch-progress") and visit.page.is_enabled("[data-export=csv]")
     visit.expect_calm()
 
 
@@ -261,10 +263,10 @@ def test_exports_are_saved_with_one_click(visit: BatchVisit, images: Path, tmp_p
     visit.wait_for_all(41)
     for kind, begins in (("csv", b"\xef\xbb\xbfname"), ("zip", b"PK"), ("html", b"<!doctype")):
         with visit.page.expect_download() as download:
-            visit.page.click(f"[data-kind={kind}]")
+            visit.page.click(f"[data-export={kind}]")
         download.value.save_as(tmp_path / kind)
         assert (tmp_path / kind).read_bytes().startswith(begins) and download.value.suggested_filename == f"inspection-images.{kind}"
-        visit.page.wait_for_selector("[data-kind=csv]:not([disabled])")
+        visit.page.wait_for_selector("[data-export=csv]:not([disabled])")
     with zipfile.ZipFile(tmp_path / "zip") as archive:
         assert len(archive.namelist()) == 81
     visit.expect_calm()
@@ -274,7 +276,7 @@ def test_the_report_opens_from_a_file_and_runs_nothing(visit: BatchVisit, images
     visit.inspect_folder(images)
     visit.wait_for_all(41)
     with visit.page.expect_download() as download:
-        visit.page.click("[data-kind=html]")
+        visit.page.click("[data-export=html]")
     download.value.save_as(tmp_path / "report.html")
     visit.hosts.clear()
     visit.page.goto((tmp_path / "report.html").as_uri())

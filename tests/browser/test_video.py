@@ -153,7 +153,7 @@ def test_an_upload_is_scored_and_exported(visit: Screen, page_url: str, root: Pa
     visit.page.wait_for_selector('.video[data-state="ready"]')
     for kind, suffix in (("csv", "csv"), ("zip", "zip"), ("webm", "webm")):
         with visit.page.expect_download() as waiting:
-            visit.page.click(f'button[data-kind="{kind}"]')
+            visit.page.click(f'button[data-export="{kind}"]')
         assert waiting.value.suggested_filename.endswith(f".{suffix}")
         assert Path(waiting.value.path()).stat().st_size > 500
     visit.blameless()
@@ -162,7 +162,7 @@ def test_an_upload_is_scored_and_exported(visit: Screen, page_url: str, root: Pa
 def test_the_exported_video_plays_in_the_browser(visit: Screen, page_url: str, root: Path) -> None:
     visit.score(page_url, root / "clip")
     with visit.page.expect_download() as waiting:
-        visit.page.click('button[data-kind="webm"]')
+        visit.page.click('button[data-export="webm"]')
     data = list(Path(waiting.value.path()).read_bytes())
     seconds = visit.page.evaluate(
         """bytes => new Promise((done, fail) => {
@@ -182,8 +182,8 @@ def test_what_cannot_be_opened_is_said_and_leaves_the_result(visit: Screen, page
     visit.page.click(".video-start")
     visit.page.wait_for_selector('.video-message[data-tone="bad"]')
     assert "not in a folder that may be opened" in visit.page.inner_text(".video-message")
-    visit.page.click('button[data-kind="csv"]')
-    visit.page.wait_for_selector('button[data-kind="csv"]:not([disabled])')
+    visit.page.click('button[data-export="csv"]')
+    visit.page.wait_for_selector('button[data-export="csv"]:not([disabled])')
     assert visit.page.get_attribute(".video", "data-above") == "4"
     visit.blameless()
 

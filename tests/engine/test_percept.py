@@ -56,6 +56,17 @@ def test_the_map_peaks_on_the_planted_square(percept: PerceptualEvidence) -> Non
         assert COLUMNS.start // GRID_STRIDE - 1 <= column <= COLUMNS.stop // GRID_STRIDE
 
 
+def test_locations_that_do_not_count_raise_no_local_error(percept: PerceptualEvidence) -> None:
+    x = plant(make_normals(2, seed=1))
+    side = SIZE // GRID_STRIDE
+    seen = torch.ones(1, side, side, dtype=torch.bool)
+    assert torch.equal(percept.measure(x, seen)[0]["percept"], percept.measure(x)[0]["percept"])
+    # Features see some way around themselves: what counts is well away from the square.
+    seen[:, :, : COLUMNS.stop // GRID_STRIDE + 4] = False
+    masked, whole = percept.measure(x, seen)[0]["percept"], percept.measure(x)[0]["percept"]
+    assert bool((masked < whole / 3).all())
+
+
 def test_an_image_gets_the_same_in_a_batch_and_alone(percept: PerceptualEvidence) -> None:
     x = plant(make_normals(3, seed=2))
     together = percept.measure(x)[0]["percept"]

@@ -49,7 +49,7 @@ export class Batch {
 
   listen() {
     for (const chip of this.root.querySelectorAll('[data-show]')) chip.addEventListener('click', () => this.choose(chip.dataset.show));
-    for (const button of this.root.querySelectorAll('[data-kind]')) button.addEventListener('click', () => this.export(button));
+    for (const button of this.root.querySelectorAll('[data-export]')) button.addEventListener('click', () => this.export(button));
     this.find('.batch-filter').addEventListener('input', event => { this.text = event.target.value.trim().toLowerCase(); this.filter(); });
     this.find('.batch-cancel').addEventListener('click', event => { event.target.disabled = true; this.ask('cancel', {}); });
     this.find('.batch-reset').addEventListener('click', () => { this.boundary.reset(); this.pixel.reset(); this.judge(); this.settle(); });
@@ -141,7 +141,7 @@ export class Batch {
     this.root.dataset.state = running ? 'running' : 'ready';
     this.find('.batch-progress').hidden = !running;
     this.find('.batch-cancel').disabled = !running;
-    for (const button of this.root.querySelectorAll('[data-kind]')) button.disabled = running || !this.known;
+    for (const button of this.root.querySelectorAll('[data-export]')) button.disabled = running || !this.known;
     if (!running) { this.showEnd(job); return; }
     const share = job.total ? job.done / job.total : 0;
     const bar = this.find('.batch-bar');
@@ -172,8 +172,8 @@ export class Batch {
   }
 
   async export(button) {
-    for (const other of this.root.querySelectorAll('[data-kind]')) other.disabled = true;
-    const answer = await this.ask('export', {kind: button.dataset.kind});
+    for (const other of this.root.querySelectorAll('[data-export]')) other.disabled = true;
+    const answer = await this.ask('export', {kind: button.dataset.export});
     if (answer && !answer.message) this.poll();
     else this.showJob({state: 'done'});
   }

@@ -45,8 +45,8 @@ class Screen {
       onOpen: row => this.player.seek(row.id),
     });
     this.find('.video-hint').textContent = WELCOME;
-    this.find('.video-path').hidden = !parts.props.local;
-    this.find('.video-start').hidden = !parts.props.local;
+    this.find('.video-path').hidden = root.dataset.local !== 'yes';
+    this.find('.video-start').hidden = root.dataset.local !== 'yes';
     this.listen();
     root.dataset.state = 'idle';
   }
@@ -65,7 +65,7 @@ class Screen {
     on('.boundary-reset', 'click', () => this.bound(this.own));
     for (const selector of ['.video-layer', '.video-opacity']) on(selector, 'input', () => this.repaint());
     for (const button of this.root.querySelectorAll('.video-modes button')) button.addEventListener('click', () => this.choose(button.dataset.mode));
-    for (const button of this.root.querySelectorAll('button[data-kind]')) button.addEventListener('click', () => this.take(button.dataset.kind));
+    for (const button of this.root.querySelectorAll('button[data-export]')) button.addEventListener('click', () => this.take(button.dataset.export));
     document.addEventListener('keydown', event => this.press(event));
   }
 
@@ -193,7 +193,7 @@ class Screen {
     if (this.root.dataset.mode === 'file') this.root.dataset.state = running ? 'running' : this.frames.count() ? 'ready' : 'idle';
     this.find('.video-progress').hidden = !running;
     this.find('.video-cancel').disabled = !running;
-    for (const button of this.root.querySelectorAll('button[data-kind]')) button.disabled = running || !this.frames.count();
+    for (const button of this.root.querySelectorAll('button[data-export]')) button.disabled = running || !this.frames.count();
     if (running) this.showPace(job);
     else if (job && !this.ended && this.frames.count()) { this.ended = true; this.player.settle(); }
   }
@@ -231,7 +231,7 @@ class Screen {
   }
 
   take(kind) {
-    for (const button of this.root.querySelectorAll('button[data-kind]')) button.disabled = true;
+    for (const button of this.root.querySelectorAll('button[data-export]')) button.disabled = true;
     this.tell('download', {kind, boundary: this.boundary});
   }
 

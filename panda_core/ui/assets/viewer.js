@@ -90,6 +90,7 @@ class Viewer {
       this.#loaded = loaded;
       this.#moving = false;
       this.#root.dataset.state = 'ready';
+      this.#root.dataset.name = payload.name;
       this.#root.dataset.mark = payload.mark || '';
       this.#card.open(payload);
       this.#stage.show(loaded, payload);
