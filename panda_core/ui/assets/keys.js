@@ -63,7 +63,7 @@ function meant(event) {
 /** The dialog of all keys: {element, open()}. A native dialog keeps the focus inside and closes on Esc. */
 export function createHelp() {
   const close = node('button', {type: 'button', textContent: 'Close', onclick: () => element.close()});
-  const element = node('dialog', {className: 'help'},
+  const element = node('dialog', {className: 'panel help'},
     node('h2', {textContent: 'Keys and mouse'}), list(KEYS), list(MOUSE), close);
   element.setAttribute('aria-label', 'Keys and mouse');
   element.addEventListener('click', event => { if (event.target === element) element.close(); });

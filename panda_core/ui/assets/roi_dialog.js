@@ -13,7 +13,7 @@ export function createRoiDialog({onApply}) {
     element.close();
     onApply(shapes);
   };
-  const element = node('dialog', {className: 'help roi-dialog'},
+  const element = node('dialog', {className: 'panel roi-dialog'},
     node('h2', {textContent: 'Region of interest'}),
     node('p', {textContent: 'What is ignored raises no alarm. The region is kept for this model and holds for all its images, in batches and videos, too. '
       + 'The boundary was calibrated on whole images: check it with images you know.'}),
