@@ -45,11 +45,6 @@ def build_component(value: Any, *, module: str, html: str, elem_id: str, **optio
     return gr.HTML(value, html_template=html, js_on_load=script, apply_default_css=False, elem_id=elem_id, **options)
 
 
-def file_reference(path: Path) -> dict[str, Any]:
-    """What Gradio copies into its cache and gives a ``url``, as part of a component's value."""
-    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
-
-
 def mount_assets(application: FastAPI) -> None:
     """Serve `assets/` and the plotly.js that comes with the Python package; call before the page is mounted at the root."""
     import plotly

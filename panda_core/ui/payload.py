@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from panda_core.inspection import Boundary, Calibration, FloatMap, Inspection, Picture
 from panda_core.scoring.decision import boundary_in_use, threshold_in_use
-from panda_core.ui.component import file_reference
 
 LONGEST_SIDE = 2048
 """Pictures and the map are reduced to this many pixels on their longer side."""
@@ -162,3 +161,8 @@ def _write(path: Path, picture: Picture) -> Path:
         raise RuntimeError(f"{path.name} of {picture.shape} could not be encoded.")
     path.write_bytes(data.tobytes())
     return path
+
+
+def file_reference(path: Path) -> dict[str, Any]:
+    """What Gradio copies into its cache and gives a ``url``, as part of a component's value."""
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}

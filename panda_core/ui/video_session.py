@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import secrets
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +32,7 @@ from panda_core.video.sources import Video, stride_for
 PICTURE_SIDE = 640
 """Longest side of the pictures in the player, in pixels."""
 MOST_PACKS = 40
-"""Packs in one message; the next follow at the next tick."""
+"""Packs in one message; the next follow when asked for."""
 EXPORTS = {
     "csv": ("Writing the table", "csv"),
     "zip": ("Drawing the frames above the boundary", "zip"),
@@ -62,20 +63,15 @@ class VideoSession:
         self._packs: list[_Pack] = []
         self._waiting: list[FrameResult] = []
         self._spots: dict[int, tuple[Path, int, tuple[int, int], float]] = {}
-        self._sent = 0
         self._downloads = 0
         self._download: tuple[int, Path] | None = None
         self._calibration: Calibration | None = None
-        self.id = Path(self._place.name).name
+        self.id = secrets.token_urlsafe(16)
+        """Known to this browser tab only."""
         self.video: Video | None = None
         self.stride = 1
         self.scores: list[FrameScore] = []
         self.job: Job | None = None
-
-    @property
-    def working(self) -> bool:
-        """Whether a job runs or frames wait to be sent."""
-        return self._sent < len(self._packs) or (self.job is not None and self.job.running)
 
     def score(self, model: str | None, opens: Opens, *, stride: int = 1, rate: float | None = None) -> None:
         """Begin: open the video, then score every ``stride``-th frame, or about ``rate`` a second. Raises PandaError without a model.
@@ -100,19 +96,15 @@ class VideoSession:
         job.stop()
         threading.Thread(target=self._clean_after, args=[job], daemon=True).start()
 
-    def resend(self, start: int) -> None:
-        """Send again from pack ``start``: the browser missed a message, or a file is no longer kept for it."""
-        with self._lock:
-            self._sent = max(0, min(start, self._sent))
-
-    def message(self, *, fresh: bool = True) -> dict[str, Any]:
-        """What the browser does not know yet: the next packs if ``fresh``, and how things stand."""
-        job = self.job  # before the packs: once it has ended, there are no more
+    def message(self, known: int = 0) -> dict[str, Any]:
+        """How things stand, with the next packs for a browser that has the first ``known``. Asked with the same, it says the same."""
+        job = self.job
+        running = job is not None and job.running  # before the packs: once it has ended, there are no more
         said = {"job": None if job is None else _job_value(job), "run": self.id, "message": self._message(job)}
         with self._lock:
-            start = self._sent
-            packs = self._packs[start : start + MOST_PACKS] if fresh else []
-            self._sent += len(packs)
+            start = max(0, min(known, len(self._packs)))
+            packs = self._packs[start : start + MOST_PACKS]
+            more = start + len(packs) < len(self._packs)
         video = self.video
         facts = None if video is None else {"title": video.title, "rate": video.rate, "count": video.count, "stride": self.stride}
         return {
@@ -122,6 +114,7 @@ class VideoSession:
             "from": start,
             "packs": [{"first": pack.first, "path": pack.path, "rows": list(pack.rows)} for pack in packs],
             "download": self._download,
+            "working": running or more,
         }
 
     def export(self, kind: str, boundary: float | None) -> None:

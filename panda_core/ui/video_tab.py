@@ -1,4 +1,4 @@
-"""The Video tab: frames of a video on a timeline with their marks, or the camera, live. A thread of the session works; a timer asks."""
+"""The Video tab: frames of a video on a timeline with their marks, or the camera, live. A thread of the session works; the page asks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gradio.events import EventListener
 from panda_core.batch.sources import open_uploads
 from panda_core.errors import ImageError, PandaError
 from panda_core.scoring.decision import decide
-from panda_core.ui.component import ASSETS, build_component, file_reference
+from panda_core.ui.component import ASSETS, build_component
 from panda_core.ui.engine import Engine
 from panda_core.ui.uploads import uploaded_file
 from panda_core.ui.video_session import EXPORTS, Opens, VideoSession
@@ -30,15 +30,17 @@ from panda_core.video.scores import reduce_map
 from panda_core.video.sources import STILLS_RATE, Video, VideoError, open_frames, open_video
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-TICK = 0.5
-"""Seconds between two looks at a running job."""
 MOST_CAMERA_BYTES = 2**21
 """Of one camera frame, as JPEG; the page sends some 30 kB."""
 MOST_STRIDE = 10_000
+GONE = {"gone": True, "message": "This video is no longer kept here. Score it again."}
 
 
 class VideoTab:
-    """Components and events of the tab; build it inside a ``gr.Tab`` of a ``gr.Blocks``."""
+    """Components and events of the tab; build it inside a ``gr.Tab`` of a ``gr.Blocks``.
+
+    All but the start goes by direct calls, as in the Batch tab: Gradio (6.31) loses answers of events that join at the wrong moment.
+    """
 
     def __init__(self, engine: Engine, model: gr.Dropdown, *, roots: Sequence[Path] | None = None) -> None:
         """``roots``: folders of this machine whose videos may be opened from the page; None: the person's home and the working
@@ -47,6 +49,8 @@ class VideoTab:
         self._engine = engine
         self._roots = (Path.home(), Path.cwd()) if roots is None else tuple(roots)
         self._sessions: dict[str, VideoSession] = {}
+        self._owned: dict[str, str] = {}
+        """Browser tab -> its session."""
         self._lock = threading.Lock()
         self.screen = build_component(
             {},
@@ -54,19 +58,13 @@ class VideoTab:
             html=_html(local=bool(self._roots)),
             elem_id="video",
             model="",
-            server_functions=[self._camera()],
+            server_functions=[*self._functions(), self._camera()],
         )
-        self._timer = gr.Timer(TICK, active=False)
         self._wire(model)
 
     def _wire(self, model: gr.Dropdown) -> None:
-        told = [self.screen, self._timer]
-        on = partial(_event, self.screen)
-        on("begin")(self._begin, model, told, trigger_mode="once", **QUIET)
-        on("stop")(self._cancel, None, None, **QUIET)
-        on("retry")(self._resend, None, told, **QUIET)
-        on("download")(self._export, None, told, **QUIET)
-        self._timer.tick(self._look, None, told, **QUIET)
+        begins = partial(EventListener("begin").listener, self.screen)  # Gradio offers only the events it knows as attributes
+        begins(self._begin, model, self.screen, trigger_mode="once", **QUIET)
         page = Context.root_block
         chosen = [model.change, page.load] if page is not None else [model.change]
         # The camera's calls go past the components, so the page has to know the model.
@@ -74,74 +72,79 @@ class VideoTab:
         if page is not None:
             page.unload(self._leave)
 
-    def _begin(self, model: str | None, event: gr.EventData, request: gr.Request) -> tuple[dict[str, Any], Any]:
-        """A new session in the place of the browser tab's former one."""
+    def _begin(self, model: str | None, event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+        """A new session in the place of the browser tab's former one; the page asks for the rest."""
         session = VideoSession(self._engine)
         try:
-            session.score(model, self._opens(event), **_every(event))
+            session.score(model, self._opens(event._data), **_every(event._data))
         except PandaError as error:
             session.close()
-            return {"message": str(error), "refused": True}, gr.skip()
+            return {"message": str(error), "refused": True}
         with self._lock:
-            former = self._sessions.pop(request.session_hash or "", None)
-            self._sessions[request.session_hash or ""] = session
+            former = self._sessions.pop(self._owned.get(request.session_hash or "", ""), None)
+            self._sessions[session.id] = session
+            self._owned[request.session_hash or ""] = session.id
         if former is not None:
             former.close()
-        return {**_value(session), "begun": True}, gr.Timer(active=True)
+        return {"run": session.id}
 
-    def _opens(self, event: gr.EventData) -> Opens:
-        """How the video that the event names is opened; paths are checked here, files are touched later."""
-        rate = _number(event, "stills") or STILLS_RATE
-        files = _field(event, "files")
+    def _opens(self, data: Any) -> Opens:
+        """How the video that a browser names is opened; paths are checked here, files are touched later."""
+        rate = _number(data, "stills") or STILLS_RATE
+        files = _field(data, "files")
         if isinstance(files, list) and files:
             try:
                 uploads = [uploaded_file(str(path)) for path in files]
             except ImageError as error:
                 raise VideoError(f"{error}.") from error
             return lambda place, stop: _open_uploads(uploads, place, rate, stop)
-        path = allowed_path(str(_field(event, "place") or ""), self._roots)
+        path = allowed_path(str(_field(data, "place") or ""), self._roots)
         return lambda place, stop: open_video(path, rate=rate)
 
-    def _look(self, request: gr.Request) -> tuple[Any, Any]:
-        session = self._sessions.get(request.session_hash or "")
-        if session is None:
-            return gr.skip(), gr.Timer(active=False)
-        working = session.working  # before the message: what ends in between is told at the next tick
-        return _value(session), gr.skip() if working else gr.Timer(active=False)
+    def _functions(self) -> list[Any]:
+        """What the page calls; plain functions, because Gradio writes its mark on them."""
 
-    def _cancel(self, request: gr.Request) -> None:
-        session = self._sessions.get(request.session_hash or "")
-        if session is not None:
-            session.cancel()
+        def look(data: Any) -> dict[str, Any]:
+            session, known = self._session(data), _field(data, "known")
+            return GONE if session is None else self._value(session, known if isinstance(known, int) else 0)
 
-    def _resend(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
-        session, start = self._session_of(event, request), _field(event, "from")
-        if session is None or not isinstance(start, int):
-            return gr.skip(), gr.skip()
-        session.resend(start)
-        return _value(session), gr.Timer(active=True)
+        def cancel(data: Any) -> dict[str, Any]:
+            session = self._session(data)
+            if session is not None:
+                session.cancel()
+            return {}
 
-    def _export(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
-        session, kind = self._session_of(event, request), _field(event, "kind")
-        if session is None or kind not in EXPORTS:
-            return gr.skip(), gr.skip()
-        try:
-            session.export(kind, _number(event, "boundary"))
-        except PandaError as error:
-            return {**_value(session), "message": str(error)}, gr.skip()
-        return _value(session), gr.Timer(active=True)
+        def export(data: Any) -> dict[str, Any]:
+            session, kind = self._session(data), _field(data, "kind")
+            if session is None or kind not in EXPORTS:
+                return GONE
+            try:
+                session.export(kind, _number(data, "boundary"))
+            except PandaError as error:
+                return {"message": str(error), "refused": True}
+            return {}
+
+        return [look, cancel, export]
+
+    def _value(self, session: VideoSession, known: int) -> dict[str, Any]:
+        """The session's message with its files where Gradio serves them."""
+        message = session.message(known)
+        publish = self.screen.move_resource_to_block_cache
+        packs = [{"first": pack["first"], "rows": pack["rows"], "path": publish(pack["path"])} for pack in message["packs"]]
+        made = message["download"]
+        return {**message, "packs": packs, "download": made and {"serial": made[0], "path": publish(made[1]), "name": made[1].name}}
 
     def _leave(self, request: gr.Request) -> None:
         """The browser tab is closed or loaded anew: end its work and free its memory."""
         with self._lock:
-            session = self._sessions.pop(request.session_hash or "", None)
+            session = self._sessions.pop(self._owned.pop(request.session_hash or "", ""), None)
         if session is not None:
             session.close()
 
-    def _session_of(self, event: gr.EventData, request: gr.Request) -> VideoSession | None:
-        """The browser tab's session, if the event is about the video it has now."""
-        session = self._sessions.get(request.session_hash or "")
-        return session if session is not None and session.id == _field(event, "run") else None
+    def _session(self, data: Any) -> VideoSession | None:
+        """The session that a browser names."""
+        name = _field(data, "run")
+        return self._sessions.get(name) if isinstance(name, str) else None
 
     def _camera(self) -> Any:
         """The function that the page calls with one camera frame; a plain one, because Gradio writes its mark on it."""
@@ -248,32 +251,18 @@ def _camera_frame(engine: Engine, data: Any) -> tuple[str, bytes]:
         raise PandaError("The camera's picture arrived damaged. Stop the camera and start it again.") from error
 
 
-def _value(session: VideoSession) -> dict[str, Any]:
-    """The session's message with its files as Gradio serves them."""
-    message = session.message()
-    packs = [{"first": pack["first"], "rows": pack["rows"], "file": file_reference(pack["path"])} for pack in message["packs"]]
-    made = message["download"]
-    return {**message, "packs": packs, "download": made and {"serial": made[0], "file": file_reference(made[1])}}
-
-
-def _every(event: gr.EventData) -> dict[str, Any]:
-    stride, rate = _number(event, "stride"), _number(event, "rate")
+def _every(data: Any) -> dict[str, Any]:
+    stride, rate = _number(data, "stride"), _number(data, "rate")
     if rate is not None:
         return {"rate": rate}
     return {"stride": min(max(int(stride), 1), MOST_STRIDE) if stride is not None else 1}
 
 
-def _event(component: gr.HTML, name: str) -> Any:
-    """Listener for an event that the component's script triggers; Gradio only offers those it knows as attributes."""
-    return partial(EventListener(name).listener, component)
-
-
-def _field(event: gr.EventData, name: str) -> Any:
+def _field(data: Any, name: str) -> Any:
     """What the browser wrote there; None if nothing. It may be anything."""
-    data = event._data
     return data.get(name) if isinstance(data, dict) else None
 
 
-def _number(event: gr.EventData, name: str) -> float | None:
-    found = _field(event, name)
+def _number(data: Any, name: str) -> float | None:
+    found = _field(data, name)
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found) else None

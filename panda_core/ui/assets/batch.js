@@ -2,7 +2,7 @@
 
 import {createTable} from './table.js';
 import {createThreshold} from './batch_threshold.js';
-import {number} from './text.js';
+import {node, number, served} from './text.js';
 
 const IDLE = 'Choose a folder or upload images (or a zip file with images) above. Each gets a verdict here; thousands are fine.';
 const NO_MATCH = 'No image matches. Choose “All” and clear the text.';
@@ -167,8 +167,7 @@ export class Batch {
   download({serial, path, name}) {
     if (serial <= this.downloaded) return;
     this.downloaded = serial;
-    const href = new URL(`gradio_api/file=${path.split('/').map(encodeURIComponent).join('/')}`, document.baseURI);
-    Object.assign(document.createElement('a'), {href, download: name}).click();
+    node('a', {href: served(path), download: name}).click();
   }
 
   async export(button) {

@@ -11,6 +11,9 @@ export function number(value, {sign = false} = {}) {
 /** A share of 1 as per cent, to one decimal below ten. */
 export const percent = share => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
 
+/** Where the page fetches a file that the server offers. */
+export const served = path => new URL(`gradio_api/file=${path.split('/').map(encodeURIComponent).join('/')}`, document.baseURI);
+
 /** A new element with properties, e.g. node('button', {type: 'button', textContent: 'Go'}, child). */
 export function node(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);

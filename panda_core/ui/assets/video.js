@@ -1,6 +1,6 @@
 // The Video tab: choose a source, watch the scores come, look at any frame, move the boundary, take the result away.
 import {createTable} from './table.js';
-import {node, number, percent} from './text.js';
+import {node, number, percent, served} from './text.js';
 import {Camera} from './video_camera.js';
 import {createFrames} from './video_frames.js';
 import {clock, Player} from './video_player.js';
@@ -12,18 +12,22 @@ const STEPS = 500; // of the boundary's slider
 const ROOM = 0.02; // of the scores' range beyond either end: at the ends none or all are above
 const NUDGE = 0.01; // of its range, for the bracket keys
 
-/** See component.py. Events: begin {place | files, stride | rate}, stop, retry {run, from}, download {run, kind, boundary}. */
+const TICK = 500; // ms between two questions while a job runs
+const RETRY = 2000; // ms after a question that got no answer
+const SILENT = 'The server does not answer. Is the program still running?';
+
+/** See component.py. Event: begin {place | files, stride | rate}; all else by calls to the server, {run, …}. */
 export function mount({element, props, trigger, watch, upload, server}) {
   const screen = new Screen(element.querySelector('.video'), {props, trigger, upload, server});
-  watch('value', () => screen.apply(props.value));
-  screen.apply(props.value);
+  watch('value', () => screen.begun(props.value));
+  screen.begun(props.value);
 }
 
 class Screen {
   constructor(root, parts) {
     Object.assign(this, {root, parts, run: '', own: null, boundary: null, pixel: 1, span: [0, 1], downloaded: 0, video: null});
     this.find = selector => root.querySelector(selector);
-    this.frames = createFrames({onLost: pack => this.tell('retry', {from: pack})});
+    this.frames = createFrames({onLost: pack => this.ask('look', {known: pack})});
     this.timeline = createTimeline(this.find('.video-timeline'), {onSeek: n => this.player.seek(n)});
     this.player = new Player(root, {frames: this.frames, look: () => this.look(), onPlace: n => this.placed(n)});
     this.camera = new Camera(root, {
@@ -59,7 +63,7 @@ class Screen {
     on('.video-files', 'change', event => { this.send([...event.target.files]); event.target.value = ''; });
     on('.video-stage', 'dragover', event => event.preventDefault());
     on('.video-stage', 'drop', event => { event.preventDefault(); this.send([...event.dataTransfer.files]); });
-    on('.video-cancel', 'click', event => { event.target.disabled = true; this.parts.trigger('stop', {}); });
+    on('.video-cancel', 'click', event => { event.target.disabled = true; this.ask('cancel', {}); });
     on('.boundary-range', 'input', event => this.bound(Number(event.target.value)));
     on('.boundary-number', 'change', event => this.bound(event.target.value === '' ? this.own : Number(event.target.value)));
     on('.boundary-reset', 'click', () => this.bound(this.own));
@@ -83,9 +87,40 @@ class Screen {
     if (this.root.dataset.mode === 'camera') this.camera.paint(); else this.player.paint();
   }
 
-  /** Every event says which video it is about: another may have begun meanwhile. */
-  tell(event, data) {
-    this.parts.trigger(event, {run: this.run, ...data});
+  /** Call the server and show what it says; null if it says nothing, or another video has begun meanwhile. */
+  async ask(name, data) {
+    const run = this.run;
+    try {
+      const answer = await this.parts.server[name]({run, ...data});
+      if (run !== this.run) return null;
+      this.apply(answer);
+      return answer;
+    } catch {
+      if (run === this.run) this.say(SILENT, true);
+      return null;
+    }
+  }
+
+  /** Ask how things stand as long as something is going on; one loop for a video. */
+  async poll() {
+    const run = this.run;
+    if (this.polled === run) return;
+    this.polled = run;
+    for (;;) {
+      const answer = await this.ask('look', {known: this.frames.packs()});
+      if (run !== this.run || !this.root.isConnected) return;
+      if (answer && !answer.working) break;
+      await new Promise(done => setTimeout(done, answer ? TICK : RETRY));
+    }
+    this.polled = '';
+  }
+
+  /** The server has begun with a video, or says why it has not. */
+  begun(value) {
+    if (value?.refused) { this.say(value.message, true); return; }
+    if (!value?.run || value.run === this.run) return;
+    this.clear(value.run);
+    this.poll();
   }
 
   begin(source) {
@@ -110,13 +145,11 @@ class Screen {
 
   /** A message of the server: packs of frames from a place on, and how things stand. */
   apply(value) {
-    if (!value || !Object.keys(value).length) return;
-    if (value.begun || (value.run && value.run !== this.run)) this.clear(value.run);
     if (value.video) this.video = value.video;
     if (value.thresholds) this.prepare(value.thresholds);
     if (value.packs?.length) this.grow(value);
     if ('job' in value) this.progress(value.job);
-    if (value.message || !value.refused) this.say(value.message || '', Boolean(value.refused || value.job?.failed));
+    if (value.message !== undefined) this.say(value.message, Boolean(value.refused || value.gone || value.job?.failed));
     if (value.download) this.download(value.download);
   }
 
@@ -131,7 +164,7 @@ class Screen {
 
   grow({from, packs}) {
     const before = this.frames.count();
-    if (!this.frames.take(from, packs)) { this.tell('retry', {from: this.frames.packs()}); return; }
+    if (!this.frames.take(from, packs)) return; // the next question asks for what is missing
     this.player.retry();
     if (this.frames.count() === before) return;
     const rows = this.frames.rows();
@@ -230,17 +263,19 @@ class Screen {
     if (mode === 'file' && this.frames.count()) this.player.go(this.player.now);
   }
 
-  take(kind) {
+  async take(kind) {
     for (const button of this.root.querySelectorAll('button[data-export]')) button.disabled = true;
-    this.tell('download', {kind, boundary: this.boundary});
+    const answer = await this.ask('export', {kind, boundary: this.boundary});
+    if (answer && !answer.message) this.poll();
+    else this.progress({state: 'done'});
   }
 
   /** Save the file the server has made, once. */
-  download({serial, file}) {
+  download({serial, path, name}) {
     const key = `${this.run}/${serial}`;
-    if (key === this.downloaded || !file.url) return;
+    if (key === this.downloaded) return;
     this.downloaded = key;
-    node('a', {href: file.url, download: file.orig_name || file.path.split('/').pop()}).click();
+    node('a', {href: served(path), download: name}).click();
   }
 
   press(event) {

@@ -1,5 +1,7 @@
 // The scored frames: their numbers at once, their pictures and maps when they are looked at, from packs of some frames each.
 
+import {served} from './text.js';
+
 const KEPT = 24; // packs in memory, some hundred frames
 
 /** {take(packs), row(n), count(), rows(), load(n), clear()}; `onLost(pack)`: the server no longer has the file of that pack. */
@@ -12,7 +14,7 @@ export function createFrames({onLost}) {
   function take(from, given) {
     if (from > packs.length) return false;
     given.forEach((pack, at) => {
-      if (packs[from + at]?.file.url === pack.file.url) return;
+      if (packs[from + at]?.path === pack.path) return;
       bytes.delete(from + at);
       packs[from + at] = pack;
       pack.rows.forEach((row, place) => { rows[pack.first + place] = {...row, id: pack.first + place, pack: from + at}; });
@@ -23,7 +25,7 @@ export function createFrames({onLost}) {
   function fetched(number) {
     const known = bytes.get(number);
     bytes.delete(number);
-    bytes.set(number, known || fetchBytes(packs[number].file.url));
+    bytes.set(number, known || fetchBytes(served(packs[number].path)));
     while (bytes.size > KEPT) bytes.delete(bytes.keys().next().value);
     return bytes.get(number);
   }
