@@ -77,6 +77,11 @@ class BatchTab:
         order = [number for number in listed if isinstance(number, int) and 0 <= number < len(rows)]
         return [rows[number].path for number in order], index if isinstance(index, int) and 0 <= index < len(order) else 0
 
+    def model_of(self, event: gr.EventData) -> str | None:
+        """The model that judged the event's batch; None if the batch is gone."""
+        session = self._session(event._data)
+        return None if session is None or session.batch is None else session.batch.model
+
     def thresholds(self, event: gr.EventData) -> tuple[float | None, float | None]:
         """Boundary and pixel threshold of the event's batch as moved by the person; None: those in use for the model."""
         session = self._session(event._data)

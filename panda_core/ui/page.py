@@ -151,7 +151,9 @@ class _Page:
     def _open_of_batch(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
         paths, index = self.batch.opened(event)
         if paths:
-            yield from self._to_front(self.inspect.open_list(paths, index, model, view))
+            yield from self._to_front(
+                self.inspect.open_list(paths, index, model_of_result(self.engine, self.batch.model_of(event), model), view)
+            )
 
     def _open_of_history(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
         assert self.history is not None
@@ -161,9 +163,7 @@ class _Page:
             gr.Warning(str(error))
             return
         names = [entry.name for entry in opened.entries]
-        wanted = opened.entries[opened.index].model
-        if any(entry.name == wanted and not entry.problem for entry in self.engine.models()):
-            model = wanted
+        model = model_of_result(self.engine, opened.entries[opened.index].model, model)
         yield from self._to_front(self.inspect.open_list(opened.paths, opened.index, model, view, names=names))
 
     @staticmethod
@@ -199,6 +199,11 @@ class _Page:
     def describe(self, model: str | None) -> str:
         """The card of the model that is picked, by hand or by an example."""
         return panels.model_panel(next((entry for entry in self.engine.models() if entry.name == model), None))
+
+
+def model_of_result(engine: Engine, wanted: str | None, picked: str | None) -> str | None:
+    """The model that gave a result, so that opening it shows the same verdict; the picked one where that is no longer usable."""
+    return wanted if any(entry.name == wanted and not entry.problem for entry in engine.models()) else picked
 
 
 def _fragment(html: str, name: str, *, render: bool = True) -> gr.HTML:

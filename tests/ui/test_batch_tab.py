@@ -248,6 +248,7 @@ def test_opening_a_row_gives_the_files_in_the_order_shown(desk: Desk) -> None:
     assert [path.name for path in paths] == ["3.png", "1.png", "0.png"] and index == 1
     desk.call("judge", id=session.id, boundary=7.0, pixel=None, known=5)
     assert desk.tab.thresholds(event) == (7.0, None)
+    assert desk.tab.model_of(event) == "leaf"
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -260,6 +261,7 @@ def test_calls_that_no_page_of_ours_made_do_no_harm(data: dict[str, Any], named:
     data = {"id": session.id if named else ["x"], **data}
     event = gr.EventData(None, data)
     assert desk.tab.opened(event) == ([], 0) and desk.tab.thresholds(event) == (None, None)
+    assert desk.tab.model_of(event) == ("leaf" if named else None)
     for name in ("look", "judge", "export", "cancel", "mark"):
         json.dumps(desk.call(name, **data))
     assert session.batch is not None and not session.batch.marks and session.thresholds == (None, None)
