@@ -88,7 +88,7 @@ def open_uploads(files: Iterable[Path], into: Path, *, should_stop: Callable[[],
             paths += unpacked
             names += [_shown(path.relative_to(place)) for path in unpacked]
         else:
-            paths.append(_keep(file, place))
+            paths.append(keep_upload(file, place))
             names.append(_shown(Path(file.name)))
     _check_count(len(paths), "There is no image among the uploaded files. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
     title = _shown(Path(given[0].name)) if len(given) == 1 else f"{len(given)} uploaded files"
@@ -168,7 +168,8 @@ def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, room: in
     return written
 
 
-def _keep(file: Path, place: Path) -> Path:
+def keep_upload(file: Path, place: Path) -> Path:
+    """The upload as a file in the new folder ``place``: uploads are cleared away in time, and exports read them again."""
     place.mkdir(parents=True)
     kept = place / file.name
     try:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import secrets
-import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +19,7 @@ from panda_core.report.pictures import write_pictures_zip
 from panda_core.report.tables import write_batch_csv, write_batch_json
 from panda_core.scoring.decision import boundary_in_use, threshold_in_use
 from panda_core.ui.engine import Engine, ModelEntry
+from panda_core.ui.work import Work, job_value
 
 MOST_ROWS = 400
 """Rows in one message; the next follow when asked for."""
@@ -44,29 +41,19 @@ OnMark = Callable[[str, Row, Literal["normal", "anomalous", ""]], None]
 """(model, row, mark); "" takes a mark back."""
 
 
-class BatchSession:
+class BatchSession(Work):
     """One batch at a time, and one job at a time on it: inspecting or exporting."""
 
     def __init__(
         self, engine: Engine, *, publish: Publish, on_inspection: OnInspection | None = None, on_mark: OnMark | None = None
     ) -> None:
         """``on_inspection`` is called in the job's thread with each image that was read; what it raises ends the job."""
-        self.id = secrets.token_urlsafe(16)
-        """Known to this browser tab only."""
-        self.seen = time.monotonic()
-        """When the browser was last heard of."""
+        super().__init__("batch")
         self.batch: Batch | None = None
-        self.job: Job | None = None
         self._engine, self._publish, self._on_inspection, self._on_mark = engine, publish, on_inspection, on_mark
-        self._place = tempfile.TemporaryDirectory(prefix="panda-batch-", ignore_cleanup_errors=True)
         self._download: dict[str, Any] | None = None
         self._boundary: float | None = None
         self._pixel: float | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether a job is at work."""
-        return self.job is not None and self.job.running
 
     @property
     def thresholds(self) -> tuple[float | None, float | None]:
@@ -78,24 +65,6 @@ class BatchSession:
         if not model:
             raise PandaError("There is no model yet, so nothing can be judged. Train one first: panda train FOLDER --run runs/first")
         self.job = Job("Looking for images", partial(self._inspect, model, opens))
-
-    def cancel(self) -> None:
-        """End the job after its present image; what is done stays."""
-        if self.job is not None:
-            self.job.stop()
-
-    def close(self) -> None:
-        """End the job and delete everything; returns at once."""
-        job = self.job
-        if job is None or not job.running:
-            self._place.cleanup()
-            return
-        job.stop()
-        threading.Thread(target=self._clean_after, args=[job], daemon=True).start()
-
-    def _clean_after(self, job: Job) -> None:
-        job.wait()
-        self._place.cleanup()
 
     def set_thresholds(self, boundary: float | None, pixel_threshold: float | None, *, known: int) -> dict[str, Any]:
         """Move the thresholds; a message with the regions of the ``known`` rows the browser has."""
@@ -126,13 +95,13 @@ class BatchSession:
         results = self.results()
         if self.running:
             return
-        path = Path(self._place.name) / f"{_file_name(results.title)}.{suffix}"
+        path = self.place / f"{_file_name(results.title)}.{suffix}"
         self.job = Job(what, partial(self._export, kind, path, results))
 
     def message(self, known: int, *, rows: bool = True) -> dict[str, Any]:
         """How things stand, with the next rows for a browser that has the first ``known``. Asked with the same, it says the same."""
         running, job = self.running, self.job  # before the rows: what comes in between is told the next time
-        message: dict[str, Any] = {"id": self.id, "job": _job_value(job), "download": self._download, "working": running}
+        message: dict[str, Any] = {"id": self.id, "job": job_value(job), "download": self._download, "working": running}
         batch = self.batch
         if batch is None:
             return message
@@ -147,7 +116,7 @@ class BatchSession:
         return rethreshold(self.batch, boundary=self._boundary, pixel_threshold=self._pixel, start=start)
 
     def _inspect(self, model: str, opens: Opens, job: Job) -> None:
-        place = Path(self._place.name)
+        place = self.place
         source = opens(place / "sources", job.stopping)
         (place / "rows").mkdir()
         job.total, job.what = len(source.paths), "Inspecting"
@@ -206,13 +175,6 @@ def _row_value(row: Row, mark: str | None) -> dict[str, Any]:
         "picture": f"data:image/jpeg;base64,{picture}" if picture else None,
         "mark": mark,
     }
-
-
-def _job_value(job: Job | None) -> dict[str, Any] | None:
-    if job is None:
-        return None
-    facts = {"what": job.what, "state": job.state, "done": job.done, "total": job.total, "message": job.message}
-    return {**facts, "rate": job.rate, "remaining": job.remaining, "seconds": job.seconds}
 
 
 def _threshold_value(results: Results) -> dict[str, Any] | None:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import math
-import threading
-import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.context import Context
-from gradio.events import EventListener
 
 from panda_core.batch.rows import Row
 from panda_core.batch.sources import open_folder, open_uploads
 from panda_core.errors import PandaError
 from panda_core.ui.batch_session import EXPORTS, BatchSession, OnInspection, OnMark, Opens
-from panda_core.ui.component import ASSETS, build_component
+from panda_core.ui.component import ASSETS, build_component, listener
 from panda_core.ui.engine import Engine
+from panda_core.ui.uploads import field, number
+from panda_core.ui.work import Register
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-GRACE = 60.0
-"""Seconds without a question after which a job ends, once the connection was lost: a weak network must not end it at once."""
-KEEP = 3600.0
-"""Seconds for which a batch without a job is kept, once the connection was lost."""
 GONE = {"gone": True, "message": "This batch is no longer kept here. Inspect the folder again, or upload the images once more."}
 
 
@@ -55,23 +48,20 @@ class BatchTab:
         """
         self._engine, self._on_inspection, self._on_mark = engine, on_inspection, on_mark
         self._roots = (Path.home(), Path.cwd()) if roots is None else tuple(roots)
-        self._sessions: dict[str, BatchSession] = {}
-        self._owned: dict[str, str] = {}
-        """Browser tab -> its session."""
-        self._lock = threading.Lock()
+        self.sessions: Register[BatchSession] = Register()
         self._build()
         self._wire(model)
 
     @property
     def open_event(self) -> Any:
         """Listener of the event that a row is opened: ``tab.open_event(handler, inputs, outputs, ...)``."""
-        return self._event("open")
+        return listener(self.table, "open")
 
     def opened(self, event: gr.EventData) -> tuple[list[Path], int]:
         """(files of all rows in the order shown, place of the opened one). ([], 0) if the batch is gone."""
         data = event._data
         session, rows = self._session(data), self._rows(data)
-        listed, index = _field(data, "order"), _field(data, "index")
+        listed, index = field(data, "order"), field(data, "index")
         if session is None or not isinstance(listed, list):
             return [], 0
         order = [number for number in listed if isinstance(number, int) and 0 <= number < len(rows)]
@@ -114,14 +104,14 @@ class BatchTab:
         """What the page calls; plain functions, because Gradio writes its mark on them."""
 
         def look(data: Any) -> dict[str, Any]:
-            session, known = self._session(data), _field(data, "known")
+            session, known = self._session(data), field(data, "known")
             return GONE if session is None else session.message(known if isinstance(known, int) and known > 0 else 0)
 
         def judge(data: Any) -> dict[str, Any]:
-            session, known = self._session(data), _field(data, "known")
+            session, known = self._session(data), field(data, "known")
             if session is None or not isinstance(known, int):
                 return GONE
-            return session.set_thresholds(_number(data, "boundary"), _number(data, "pixel"), known=known)
+            return session.set_thresholds(number(data, "boundary"), number(data, "pixel"), known=known)
 
         def cancel(data: Any) -> dict[str, Any]:
             session = self._session(data)
@@ -130,7 +120,7 @@ class BatchTab:
             return {}
 
         def export(data: Any) -> dict[str, Any]:
-            session, kind = self._session(data), _field(data, "kind")
+            session, kind = self._session(data), field(data, "kind")
             if session is None or kind not in EXPORTS:
                 return GONE
             try:
@@ -143,14 +133,10 @@ class BatchTab:
             session = self._session(data)
             if session is None:
                 return GONE
-            session.mark(_field(data, "row"), _field(data, "mark"))
+            session.mark(field(data, "row"), field(data, "mark"))
             return {"id": session.id}
 
         return [look, judge, cancel, export, mark]
-
-    def _event(self, name: str) -> Any:
-        """Gradio offers only the events it knows as attributes."""
-        return partial(EventListener(name).listener, self.table)
 
     def _inspect_folder(self, model: str | None, folder: str, request: gr.Request) -> dict[str, Any]:
         return self._begin(request, model, lambda place, stop: open_folder(folder, self._roots))
@@ -162,12 +148,7 @@ class BatchTab:
         """A new session in the place of the browser tab's former one; the page asks for the rest."""
         publish = self.table.move_resource_to_block_cache
         session = BatchSession(self._engine, publish=publish, on_inspection=self._on_inspection, on_mark=self._on_mark)
-        with self._lock:
-            former = self._sessions.pop(self._owned.get(_person(request), ""), None)
-            self._sessions[session.id] = session
-            self._owned[_person(request)] = session.id
-        if former is not None:
-            former.close()
+        self.sessions.enter(_person(request), session)
         try:
             session.inspect(model, opens)
         except PandaError as error:
@@ -175,33 +156,10 @@ class BatchTab:
         return {"id": session.id, "working": True}
 
     def _leave(self, request: gr.Request) -> None:
-        """The browser tab is closed or loaded anew, or its connection is lost; only time tells which."""
-        session = self._sessions.get(self._owned.get(_person(request), ""))
-        if session is not None:
-            self._watch(_person(request), session)
-
-    def _watch(self, person: str, session: BatchSession) -> None:
-        """Close the session if nobody asks for it for long enough; else look again later."""
-        limit = GRACE if session.running else KEEP
-        unseen = time.monotonic() - session.seen
-        if unseen < limit:
-            timer = threading.Timer(max(0.05, min(GRACE, limit - unseen)), self._watch, [person, session])
-            timer.daemon = True
-            timer.start()
-            return
-        with self._lock:
-            self._sessions.pop(session.id, None)
-            if self._owned.get(person) == session.id:
-                del self._owned[person]
-        session.close()
+        self.sessions.leave(_person(request))
 
     def _session(self, data: Any) -> BatchSession | None:
-        """The session that a browser names, and notes that it is wanted."""
-        name = _field(data, "id")
-        session = self._sessions.get(name) if isinstance(name, str) else None
-        if session is not None:
-            session.seen = time.monotonic()
-        return session
+        return self.sessions.find(field(data, "id"))
 
     def _rows(self, data: Any) -> list[Row]:
         session = self._session(data)
@@ -211,13 +169,3 @@ class BatchTab:
 def _person(request: gr.Request) -> str:
     """One browser tab."""
     return request.session_hash or ""
-
-
-def _field(data: Any, name: str) -> Any:
-    """What the browser wrote there; None if nothing. It may be anything."""
-    return data.get(name) if isinstance(data, dict) else None
-
-
-def _number(data: Any, name: str) -> float | None:
-    found = _field(data, name)
-    return float(found) if isinstance(found, int | float) and math.isfinite(found) else None

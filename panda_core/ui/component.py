@@ -3,18 +3,19 @@
 A module exports ``mount({element, props, trigger, watch, upload, server})``: `element` is the component's node, `props.value` its value,
 `watch('value', run)` runs after the server sets a new one, `trigger(event, data)` reaches the Python handler of that event as
 `gr.EventData`, `await upload(file)` stores a File and gives ``{path, url}``, and `server` calls the ``server_functions`` given to the
-component. Text from files and people goes into the page
-by ``textContent`` only.
+component. Text from files and people goes into the page by ``textContent`` only.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
+from gradio.events import EventListener
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -43,6 +44,11 @@ def build_component(value: Any, *, module: str, html: str, elem_id: str, **optio
         ".then(module => module.mount({element, props, trigger, watch, upload, server: typeof server === 'undefined' ? null : server}));"
     )
     return gr.HTML(value, html_template=html, js_on_load=script, apply_default_css=False, elem_id=elem_id, **options)
+
+
+def listener(component: gr.HTML, name: str) -> Any:
+    """Listener for an event that the component's script triggers; Gradio only offers those it knows as attributes."""
+    return partial(EventListener(name).listener, component)
 
 
 def mount_assets(application: FastAPI) -> None:

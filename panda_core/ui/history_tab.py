@@ -15,15 +15,12 @@ from starlette.responses import Response
 
 from panda_core.errors import PandaError
 from panda_core.history import History
-from panda_core.ui.component import PREFIX
+from panda_core.ui.component import build_component
 from panda_core.ui.history_desk import THUMBNAILS, Calibrate, HistoryDesk, Opened
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 RETENTIONS = {0: "For ever", 7: "For a week", 30: "For 30 days", 90: "For 90 days", 365: "For a year", 1826: "For five years"}
 """Days -> words; 0 is no limit."""
-SCRIPT = (
-    f"import(new URL('{PREFIX}/history.js', document.baseURI)).then(module => module.mount({{element, props, trigger, watch, server}}));"
-)
 
 
 class HistoryTab:
@@ -61,14 +58,7 @@ class HistoryTab:
             return self.desk.answer(request, who=getattr(visitor, "username", None) or "")
 
         # A function the page calls, not an event: each question gets its own answer, however many are on their way.
-        return gr.HTML(
-            {},
-            html_template='<div class="history"></div>',
-            js_on_load=SCRIPT,
-            apply_default_css=False,
-            elem_id="history-table",
-            server_functions=[ask],
-        )
+        return build_component({}, module="history", html='<div class="history"></div>', elem_id="history-table", server_functions=[ask])
 
     def _build_feedback(self, can_calibrate: bool, can_add: bool) -> None:
         with gr.Column(elem_classes="history-part", min_width=0):

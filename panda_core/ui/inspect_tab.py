@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
-from gradio.events import EventListener
 
 from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Inspection
 from panda_core.ui import handlers, panels
-from panda_core.ui.component import build_component
+from panda_core.ui.component import build_component, listener
 from panda_core.ui.engine import Engine
 from panda_core.ui.handlers import Playlist, Screen
 from panda_core.ui.uploads import uploaded_file
@@ -52,7 +51,7 @@ class InspectTab:
         self.viewer = build_component(notice_value(handlers.STARTING), module="viewer", html=HTML, elem_id="viewer")
         self.inputs = [model, self.view]
         self.results = [self.view, self.playlist, self.viewer, status, model]
-        on = partial(_event, self.viewer)
+        on = partial(listener, self.viewer)
         on("upload")(self.dropped, self.inputs, self.results, **INSPECTING)
         on("step")(self.stepped, [*self.inputs, self.playlist], self.results, **INSPECTING)
         on("save")(self.saved, [*self.inputs, self.playlist], self.results, **INSPECTING)
@@ -207,11 +206,6 @@ class InspectTab:
 def notice_value(notice: handlers.Notice) -> dict[str, Any]:
     """Value of the component "viewer" that shows a message in place of pictures."""
     return {"notice": asdict(notice)}
-
-
-def _event(component: gr.HTML, name: str) -> Any:
-    """Listener for an event that the component's script triggers; Gradio only offers those it knows as attributes."""
-    return partial(EventListener(name).listener, component)
 
 
 def _is_shown(view: View | None, event: gr.EventData) -> bool:

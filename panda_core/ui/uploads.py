@@ -1,8 +1,10 @@
-"""Which paths from a browser are to be trusted."""
+"""What comes from a browser may be anything: which paths are to be trusted, and how values are read."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 from gradio.utils import get_upload_folder, is_in_or_equal
 
@@ -14,3 +16,14 @@ def uploaded_file(path: str) -> Path:
     if not is_in_or_equal(path, get_upload_folder()):
         raise ImageError(Path(path).name, "it was not uploaded here; open the file with the button, drop it or paste it")
     return Path(path)
+
+
+def field(data: Any, name: str) -> Any:
+    """What the browser wrote there; None if nothing. It may be anything."""
+    return data.get(name) if isinstance(data, dict) else None
+
+
+def number(data: Any, name: str) -> float | None:
+    """The finite number that the browser wrote there; None if there is none."""
+    found = field(data, name)
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found) else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import secrets
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +24,7 @@ from panda_core.batch.rows import encode_jpeg, reduce_picture
 from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Calibration, Inspection, Picture
 from panda_core.ui.engine import Engine
+from panda_core.ui.work import Work, job_value
 from panda_core.video.exports import write_csv, write_overlay_video, write_zip
 from panda_core.video.scores import GROUP, FrameResult, FrameScore, SmallMap, score_video, thresholds_in_use
 from panda_core.video.sources import Video, stride_for
@@ -53,12 +53,12 @@ class _Pack:
     rows: tuple[dict[str, Any], ...]
 
 
-class VideoSession:
+class VideoSession(Work):
     """One video, and one job at a time on it: scoring or exporting."""
 
     def __init__(self, engine: Engine) -> None:
+        super().__init__("video")
         self._engine = engine
-        self._place = tempfile.TemporaryDirectory(prefix="panda-video-", ignore_cleanup_errors=True)
         self._lock = threading.Lock()
         self._packs: list[_Pack] = []
         self._waiting: list[FrameResult] = []
@@ -66,12 +66,9 @@ class VideoSession:
         self._downloads = 0
         self._download: tuple[int, Path] | None = None
         self._calibration: Calibration | None = None
-        self.id = secrets.token_urlsafe(16)
-        """Known to this browser tab only."""
         self.video: Video | None = None
         self.stride = 1
         self.scores: list[FrameScore] = []
-        self.job: Job | None = None
 
     def score(self, model: str | None, opens: Opens, *, stride: int = 1, rate: float | None = None) -> None:
         """Begin: open the video, then score every ``stride``-th frame, or about ``rate`` a second. Raises PandaError without a model.
@@ -82,25 +79,11 @@ class VideoSession:
             raise PandaError("There is no model yet, so nothing can be judged. Train one first: panda train FOLDER --run runs/first")
         self.job = Job("Opening the video", partial(self._score, model, opens, stride, rate))
 
-    def cancel(self) -> None:
-        """End the job after its present group; what is scored stays."""
-        if self.job is not None:
-            self.job.stop()
-
-    def close(self) -> None:
-        """End the job and delete everything; returns at once."""
-        job = self.job
-        if job is None or not job.running:
-            self._place.cleanup()
-            return
-        job.stop()
-        threading.Thread(target=self._clean_after, args=[job], daemon=True).start()
-
     def message(self, known: int = 0) -> dict[str, Any]:
         """How things stand, with the next packs for a browser that has the first ``known``. Asked with the same, it says the same."""
         job = self.job
         running = job is not None and job.running  # before the packs: once it has ended, there are no more
-        said = {"job": None if job is None else _job_value(job), "run": self.id, "message": self._message(job)}
+        said = {"job": job_value(job), "run": self.id, "message": self._message(job)}
         with self._lock:
             start = max(0, min(known, len(self._packs)))
             packs = self._packs[start : start + MOST_PACKS]
@@ -128,7 +111,7 @@ class VideoSession:
             return
         own, pixel_threshold = thresholds_in_use(self._calibration)
         what, suffix = EXPORTS[kind]
-        path = Path(self._place.name) / f"{_file_name(self.video.title)}.{suffix}"
+        path = self.place / f"{_file_name(self.video.title)}.{suffix}"
         at = own if boundary is None else boundary
         count = {"csv": 0, "zip": sum(one.score > at for one in self.scores), "webm": len(self.scores)}[kind]
         self.job = Job(what, partial(self._export, kind, path, self.video, at, pixel_threshold), total=count)
@@ -141,12 +124,8 @@ class VideoSession:
             levels = np.frombuffer(file.read(shape[0] * shape[1]), np.uint8).reshape(shape)
         return SmallMap(levels, high)
 
-    def _clean_after(self, job: Job) -> None:
-        job.wait()
-        self._place.cleanup()
-
     def _score(self, model: str, opens: Opens, stride: int, rate: float | None, job: Job) -> None:
-        place = Path(self._place.name)
+        place = self.place
         video = opens(place / "sources", job.stopping)
         self.stride = stride if rate is None else stride_for(video, rate)
         job.total, job.what = -(-video.count // self.stride) if video.count else 0, "Scoring"
@@ -165,7 +144,7 @@ class VideoSession:
         """The engine takes files; frames reach it as uncompressed ones."""
 
         def look(pictures: Sequence[Picture]) -> Iterator[Inspection | ImageError]:
-            with tempfile.TemporaryDirectory(dir=self._place.name) as folder:
+            with tempfile.TemporaryDirectory(dir=self.place) as folder:
                 paths = [Path(folder) / f"{number}.bmp" for number in range(len(pictures))]
                 for path, picture in zip(paths, pictures, strict=True):
                     cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
@@ -177,7 +156,7 @@ class VideoSession:
         """Write the waiting frames into a pack of their own."""
         if not self._waiting:
             return
-        path = Path(self._place.name) / f"{len(self._packs):06}.pack"
+        path = self.place / f"{len(self._packs):06}.pack"
         rows, offset = [], 0
         with path.open("wb") as file:
             for result in self._waiting:
@@ -228,11 +207,6 @@ class VideoSession:
         told = list(problems)
         more = len(told) - _PROBLEMS_SHOWN
         return " ".join(told[:_PROBLEMS_SHOWN]) + (f" And {more} more." if more > 0 else "")
-
-
-def _job_value(job: Job) -> dict[str, Any]:
-    facts = {"what": job.what, "state": job.state, "done": job.done, "total": job.total, "failed": bool(job.message)}
-    return {**facts, "rate": job.rate, "remaining": job.remaining, "seconds": job.seconds}
 
 
 def _file_name(title: str) -> str:

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import os
 import re
-import shutil
 import tempfile
-import threading
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.context import Context
-from gradio.events import EventListener
 
-from panda_core.batch.sources import open_uploads
+from panda_core.batch.sources import keep_upload, open_uploads
 from panda_core.errors import ImageError, PandaError
 from panda_core.scoring.decision import decide
-from panda_core.ui.component import ASSETS, build_component
+from panda_core.ui.component import ASSETS, build_component, listener
 from panda_core.ui.engine import Engine
-from panda_core.ui.uploads import uploaded_file
+from panda_core.ui.uploads import field, number, uploaded_file
 from panda_core.ui.video_session import EXPORTS, Opens, VideoSession
+from panda_core.ui.work import Register
 from panda_core.video.scores import reduce_map
 from panda_core.video.sources import STILLS_RATE, Video, VideoError, open_frames, open_video
 
@@ -48,10 +44,7 @@ class VideoTab:
         """
         self._engine = engine
         self._roots = (Path.home(), Path.cwd()) if roots is None else tuple(roots)
-        self._sessions: dict[str, VideoSession] = {}
-        self._owned: dict[str, str] = {}
-        """Browser tab -> its session."""
-        self._lock = threading.Lock()
+        self.sessions: Register[VideoSession] = Register()
         self.screen = build_component(
             {},
             module="video",
@@ -63,8 +56,7 @@ class VideoTab:
         self._wire(model)
 
     def _wire(self, model: gr.Dropdown) -> None:
-        begins = partial(EventListener("begin").listener, self.screen)  # Gradio offers only the events it knows as attributes
-        begins(self._begin, model, self.screen, trigger_mode="once", **QUIET)
+        listener(self.screen, "begin")(self._begin, model, self.screen, trigger_mode="once", **QUIET)
         page = Context.root_block
         chosen = [model.change, page.load] if page is not None else [model.change]
         # The camera's calls go past the components, so the page has to know the model.
@@ -80,32 +72,27 @@ class VideoTab:
         except PandaError as error:
             session.close()
             return {"message": str(error), "refused": True}
-        with self._lock:
-            former = self._sessions.pop(self._owned.get(request.session_hash or "", ""), None)
-            self._sessions[session.id] = session
-            self._owned[request.session_hash or ""] = session.id
-        if former is not None:
-            former.close()
+        self.sessions.enter(request.session_hash or "", session)
         return {"run": session.id}
 
     def _opens(self, data: Any) -> Opens:
         """How the video that a browser names is opened; paths are checked here, files are touched later."""
-        rate = _number(data, "stills") or STILLS_RATE
-        files = _field(data, "files")
+        rate = number(data, "stills") or STILLS_RATE
+        files = field(data, "files")
         if isinstance(files, list) and files:
             try:
                 uploads = [uploaded_file(str(path)) for path in files]
             except ImageError as error:
                 raise VideoError(f"{error}.") from error
             return lambda place, stop: _open_uploads(uploads, place, rate, stop)
-        path = allowed_path(str(_field(data, "place") or ""), self._roots)
+        path = allowed_path(str(field(data, "place") or ""), self._roots)
         return lambda place, stop: open_video(path, rate=rate)
 
     def _functions(self) -> list[Any]:
         """What the page calls; plain functions, because Gradio writes its mark on them."""
 
         def look(data: Any) -> dict[str, Any]:
-            session, known = self._session(data), _field(data, "known")
+            session, known = self._session(data), field(data, "known")
             return GONE if session is None else self._value(session, known if isinstance(known, int) else 0)
 
         def cancel(data: Any) -> dict[str, Any]:
@@ -115,11 +102,11 @@ class VideoTab:
             return {}
 
         def export(data: Any) -> dict[str, Any]:
-            session, kind = self._session(data), _field(data, "kind")
+            session, kind = self._session(data), field(data, "kind")
             if session is None or kind not in EXPORTS:
                 return GONE
             try:
-                session.export(kind, _number(data, "boundary"))
+                session.export(kind, number(data, "boundary"))
             except PandaError as error:
                 return {"message": str(error), "refused": True}
             return {}
@@ -135,16 +122,10 @@ class VideoTab:
         return {**message, "packs": packs, "download": made and {"serial": made[0], "path": publish(made[1]), "name": made[1].name}}
 
     def _leave(self, request: gr.Request) -> None:
-        """The browser tab is closed or loaded anew: end its work and free its memory."""
-        with self._lock:
-            session = self._sessions.pop(self._owned.pop(request.session_hash or "", ""), None)
-        if session is not None:
-            session.close()
+        self.sessions.leave(request.session_hash or "")
 
     def _session(self, data: Any) -> VideoSession | None:
-        """The session that a browser names."""
-        name = _field(data, "run")
-        return self._sessions.get(name) if isinstance(name, str) else None
+        return self.sessions.find(field(data, "run"))
 
     def _camera(self) -> Any:
         """The function that the page calls with one camera frame; a plain one, because Gradio writes its mark on it."""
@@ -215,21 +196,10 @@ def _open_uploads(files: Sequence[Path], place: Path, rate: float, should_stop: 
     """One video, or pictures (also in a zip file) in the natural order of their names."""
     pictures = len(files) > 1 or files[0].suffix.lower() == ".zip"
     if not pictures:
-        return open_video(_kept(files[0], place), rate=rate)
+        return open_video(keep_upload(files[0], place), rate=rate)
     source = open_uploads(files, place, should_stop=should_stop)
     order = sorted(range(len(source.paths)), key=lambda number: _natural(source.names[number]))
     return open_frames([source.paths[number] for number in order], title=source.title, rate=rate)
-
-
-def _kept(file: Path, place: Path) -> Path:
-    """The upload under a name of our own: uploads are cleared away in time, and an export reads the video again."""
-    place.mkdir(parents=True)
-    kept = place / file.name
-    try:
-        os.link(file, kept)  # costs no space
-    except OSError:
-        shutil.copyfile(file, kept)
-    return kept
 
 
 def _natural(name: str) -> list[str | int]:
@@ -252,17 +222,7 @@ def _camera_frame(engine: Engine, data: Any) -> tuple[str, bytes]:
 
 
 def _every(data: Any) -> dict[str, Any]:
-    stride, rate = _number(data, "stride"), _number(data, "rate")
+    stride, rate = number(data, "stride"), number(data, "rate")
     if rate is not None:
         return {"rate": rate}
     return {"stride": min(max(int(stride), 1), MOST_STRIDE) if stride is not None else 1}
-
-
-def _field(data: Any, name: str) -> Any:
-    """What the browser wrote there; None if nothing. It may be anything."""
-    return data.get(name) if isinstance(data, dict) else None
-
-
-def _number(data: Any, name: str) -> float | None:
-    found = _field(data, name)
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found) else None

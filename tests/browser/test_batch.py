@@ -33,11 +33,11 @@ def build() -> Any:
     """A page whose Batch tab says what is opened and marked."""
     from fastapi import FastAPI
 
-    from panda_core.ui import batch_tab
+    from panda_core.ui import work
     from panda_core.ui.batch_tab import BatchTab
     from panda_core.ui.page import mount
 
-    batch_tab.GRACE = 2.0
+    work.GRACE = 2.0
     with gr.Blocks(analytics_enabled=False, fill_width=True) as page, gr.Column(elem_id="page", min_width=0):
         gr.HTML("<header><h1>Batch only</h1></header>", elem_id="bar", apply_default_css=False)
         with gr.Row(elem_id="desk"):

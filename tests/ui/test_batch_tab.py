@@ -212,7 +212,9 @@ class Desk:
 
     def begin(self, name: str, folder: Path | None = None) -> BatchSession:
         begun = self.tab._inspect_folder("leaf", str(folder or self.folder), self.person(name))
-        return self.tab._sessions[begun["id"]]
+        session = self.tab.sessions.find(begun["id"])
+        assert session is not None
+        return session
 
     def call(self, name: str, **data: Any) -> Any:
         """As the page calls a function of the component."""
@@ -227,8 +229,7 @@ class Desk:
 def desk(folder: Path) -> Iterator[Desk]:
     made = Desk(FakeEngine(LEAF), folder)
     yield made
-    for session in made.tab._sessions.values():
-        session.close()
+    made.tab.sessions.close()
 
 
 def test_two_browser_tabs_do_not_mix(desk: Desk) -> None:
@@ -289,26 +290,26 @@ def test_a_new_batch_takes_the_place_of_the_former(desk: Desk) -> None:
 
 
 def test_a_lost_connection_is_forgiven_for_a_while_then_all_is_freed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("panda_core.ui.batch_tab.KEEP", 0.5)
+    monkeypatch.setattr("panda_core.ui.work.KEEP", 0.5)
     session = desk.inspect("ann")
     desk.tab._leave(desk.person("ann"))
     for _ in range(8):
         time.sleep(0.1)
         desk.call("look", id=session.id, known=0)  # the connection is back
     assert session.batch is not None and session.batch.folder.exists()
-    until(lambda: not desk.tab._sessions and not desk.tab._owned)
+    until(lambda: not len(desk.tab.sessions))
     until(lambda: session.batch is not None and not session.batch.folder.exists())
     for name in ("look", "judge", "export"):
         assert "no longer kept" in desk.call(name, id=session.id, known=0, kind="csv")["message"]
 
 
 def test_work_that_nobody_looks_at_ends_after_a_shorter_while(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("panda_core.ui.batch_tab.GRACE", 0.2)
+    monkeypatch.setattr("panda_core.ui.work.GRACE", 0.2)
     engine = GatedEngine()
     desk = Desk(engine, folder)
     session = desk.begin("ann")
     desk.tab._leave(desk.person("ann"))
-    until(lambda: not desk.tab._sessions)
+    until(lambda: not len(desk.tab.sessions))
     engine.gate.set()
     assert finished(session).job is not None and session.job is not None and session.job.state == "stopped"
 

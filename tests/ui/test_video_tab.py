@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from engine_double import LEAF, XRAY, FakeEngine, draw_spot
 from panda_core.errors import PandaError
 from panda_core.ui.video_session import VideoSession
 from panda_core.ui.video_tab import allowed_path, look_at_camera_frame
+from panda_core.ui.work import Register
 from panda_core.video.sources import VideoError, open_video
 
 
@@ -107,7 +109,7 @@ def test_what_was_left_out_is_told_at_the_end(session: VideoSession, clip: Path)
         (clip / f"{number}.png").write_bytes(b"\x89PNG broken")
     message = score(session, clip)
     assert message["message"].startswith("0.png ") and message["message"].endswith("And 2 more.")
-    assert not message["job"]["failed"]
+    assert message["job"]["message"] == ""
 
 
 def test_a_cancelled_video_keeps_what_is_scored(clip: Path) -> None:
@@ -132,6 +134,20 @@ def test_a_closed_session_leaves_no_files(clip: Path) -> None:
     assert place.exists()
     session.close()
     assert not place.exists()
+
+
+def test_a_lost_connection_is_forgiven_for_a_while(session: VideoSession, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("panda_core.ui.work.KEEP", 1.0)
+    place = score(session, clip)["packs"][0]["path"].parent
+    register: Register[VideoSession] = Register()
+    register.enter("ann", session)
+    register.leave("ann")
+    assert register.find(session.id) is session and place.exists()
+    end = time.monotonic() + 20
+    while place.exists():
+        assert time.monotonic() < end, "nobody asked, and it is still kept"
+        time.sleep(0.02)
+    assert register.find(session.id) is None
 
 
 def test_only_paths_within_the_roots_are_opened(tmp_path: Path) -> None:

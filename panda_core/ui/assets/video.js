@@ -149,7 +149,7 @@ class Screen {
     if (value.thresholds) this.prepare(value.thresholds);
     if (value.packs?.length) this.grow(value);
     if ('job' in value) this.progress(value.job);
-    if (value.message !== undefined) this.say(value.message, Boolean(value.refused || value.gone || value.job?.failed));
+    if (value.message !== undefined) this.say(value.message, Boolean(value.refused || value.gone || value.job?.message));
     if (value.download) this.download(value.download);
   }
 
