@@ -84,13 +84,15 @@ class HistoryTab:
             self._confirmed = gr.State(None)
 
     def _wire(self, model: gr.Dropdown) -> None:
-        latest: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
+        # Not through the queue: its answers come over a stream that closes between events, and one may get lost in between.
+        direct: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+        latest: dict[str, Any] = {**direct, "trigger_mode": "always_last"}
         gr.on([self.table.input, model.change], self._summarise, [model], [self._summary], **latest)
         calibrating: dict[str, Any] = {**QUIET, "trigger_mode": "once", "concurrency_id": "calibrate", "concurrency_limit": 1}
         self._calibrate.click(self._run_calibration, [model, self._name], [self._said, self._calibrate], **calibrating)
-        self._add.click(self._add_false_alarms, [model, self._folder], [self._said], **{**QUIET, "trigger_mode": "once"})
+        self._add.click(self._add_false_alarms, [model, self._folder], [self._said], **direct, trigger_mode="once")
         kept = [self._days, self._copies, self._confirmed]
-        self._save.click(self._save_settings, kept, [self._saved, self._save, self._confirmed], **{**QUIET, "trigger_mode": "once"})
+        self._save.click(self._save_settings, kept, [self._saved, self._save, self._confirmed], **direct, trigger_mode="once")
         gr.on([self._days.input, self._copies.input], self._changed, None, [self._saved, self._save, self._confirmed], **latest)
 
     def _summarise(self, model: str | None) -> str:
