@@ -122,7 +122,9 @@ class Settings:
 
 def build_application(settings: Settings) -> Any:
     """The real application; imports Gradio. Torch follows in a thread of its own once the page is up."""
+    from panda_core.ui.quick_import import import_gradio
 
+    import_gradio()
     from fastapi import FastAPI
 
     from panda_core.history import History
