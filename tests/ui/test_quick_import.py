@@ -33,5 +33,5 @@ def test_gradio_comes_without_stub_files_and_leaves_python_as_it_was() -> None:
     assert imported(QUICK) == {"stubs": 0, "restored": True, "collects": True, "events": 1}
 
 
-def test_a_plain_import_writes_stubs_so_the_quick_one_is_still_worth_it() -> None:
+def test_a_plain_import_works_at_stubs_so_the_quick_one_is_still_worth_it() -> None:
     assert imported("")["stubs"] != 0
