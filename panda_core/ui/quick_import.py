@@ -25,7 +25,7 @@ def _no_stubs() -> Iterator[None]:
     """Gradio leaves a component alone whose source cannot be found; for this moment none can."""
 
     def hide(thing: Any) -> str:
-        if type(thing).__module__.startswith("gradio."):
+        if isinstance(thing, type) and thing.__module__.startswith("gradio."):
             raise OSError("no stub wanted")
         return find(thing)
 
