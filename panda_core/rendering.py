@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from panda_core.inspection import Calibration, Decision, FloatMap, Inspection, Picture
 
@@ -38,13 +39,21 @@ def map_heatmap(inspection: Inspection) -> Picture:
 
 def overlay(inspection: Inspection, decision: Decision, *, opacity: float = 0.45) -> Picture:
     """The image with the mask filled at ``opacity`` (0..1) and outlined: H x W x 3 uint8 RGB."""
-    picture = inspection.image.astype(np.float32)
-    mask = decision.mask
-    picture[mask] = (1 - opacity) * picture[mask] + opacity * np.array(MASK_COLOUR, dtype=np.float32)
-    drawn = np.ascontiguousarray(np.round(picture).astype(np.uint8))
+    return draw_mask(inspection.image, decision.mask, opacity=opacity)
+
+
+def draw_mask(picture: Picture, mask: NDArray[np.bool_], *, opacity: float) -> Picture:
+    """A copy of an H x W x 3 uint8 RGB picture with the H x W mask filled at ``opacity`` (0..1) and outlined."""
+    filled = picture.astype(np.float32)
+    filled[mask] = (1 - opacity) * filled[mask] + opacity * np.array(MASK_COLOUR, dtype=np.float32)
+    drawn = np.ascontiguousarray(np.round(filled).astype(np.uint8))
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    thickness = max(1, round(max(mask.shape) / 400))
-    return np.asarray(cv2.drawContours(drawn, contours, -1, MASK_COLOUR, thickness), dtype=np.uint8)
+    return np.asarray(cv2.drawContours(drawn, contours, -1, MASK_COLOUR, line_width(mask)), dtype=np.uint8)
+
+
+def line_width(mask: NDArray[np.bool_]) -> int:
+    """Pixels: thin, but to be seen when the whole picture is on the screen."""
+    return max(1, round(max(mask.shape) / 400))
 
 
 def mask_picture(decision: Decision) -> Picture:

@@ -18,8 +18,8 @@ LONGEST = 300
 
 # From the ground up. A part may import the parts of lower layers, and itself; never its own layer's others.
 LAYERS: tuple[set[str], ...] = (
-    {"errors", "places"},
-    {"strict"},
+    {"errors", "places", "spreadsheet"},
+    {"strict", "roots"},
     {"config"},
     {"presets"},
     {"inspection", "devices", "runs"},
@@ -28,9 +28,11 @@ LAYERS: tuple[set[str], ...] = (
     {"pretrained", "pretext", "pooled"},
     {"detectors", "percept"},
     {"training", "checkpoint"},
-    {"inspector", "resume"},
-    {"calibration", "evaluation"},
+    {"inspector", "resume", "watching", "monitor", "tuning"},
+    {"calibration", "evaluation", "jobs", "bundle"},
+    {"comparison", "library", "sweep"},
     {"trainer", "feedback"},
+    {"estimate"},
     {"rendering"},
     {"batch", "video"},
     {"report"},

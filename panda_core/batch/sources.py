@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from panda_core.data.images import IMAGE_SUFFIXES, list_images
 from panda_core.errors import FolderError, PandaError
+from panda_core.roots import lies_within, open_place
 
 MOST_IMAGES = 20_000
 """Images in one batch."""
@@ -54,19 +55,10 @@ def open_folder(folder: str | Path, roots: Sequence[Path]) -> Source:
 
     Raises FolderError: no folder, outside the roots, no or too many images.
     """
-    text = str(folder).strip().strip('"')
-    if not text:
-        raise FolderError("No folder is given. Type the path of a folder with images.")
-    try:
-        place = Path(text).expanduser().resolve()
-        allowed = [root.resolve() for root in roots]
-    except (OSError, RuntimeError, ValueError) as error:  # loops of links, an unknown ~user, a zero byte
-        raise FolderError(f"{text} is no usable path ({error}). Type the path of a folder with images.") from error
-    if not _within(place, allowed):
-        shown = ", ".join(map(str, allowed)) or "none"
-        raise FolderError(f"{text} is not in a folder that may be opened from this page ({shown}). Upload the images instead.")
+    place = open_place(str(folder), roots, wanted="a folder with images", error=FolderError)
     found = list_images(place)
-    kept = [path for path in found if _within(path.resolve(), allowed)]
+    allowed = [root.resolve() for root in roots]
+    kept = [path for path in found if lies_within(path.resolve(), allowed)]
     _check_count(len(kept), f"{place} holds no images. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
     left = len(found) - len(kept)
     note = f"{left} linked image{' was' if left == 1 else 's were'} left out: the link points outside the allowed folders." if left else ""
@@ -182,10 +174,6 @@ def keep_upload(file: Path, place: Path) -> Path:
 def _shown(path: Path) -> str:
     """The path as text: a name may hold bytes that are none, and neither a browser nor a file of ours takes those."""
     return path.as_posix().encode("utf-8", "replace").decode()
-
-
-def _within(place: Path, roots: Iterable[Path]) -> bool:
-    return any(place.is_relative_to(root) for root in roots)
 
 
 def _check_count(count: int, none: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from panda_core.history.database import HistoryError
 from panda_core.history.records import Entry, Mark, legible
 from panda_core.history.store import History, present
+from panda_core.spreadsheet import guard
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("file", "mark", "who", "note", "model", "verdict", "score", "boundary", "inspected", "sha256", "read from")
@@ -80,12 +81,7 @@ def _manifest_row(entry: Entry, file: str) -> tuple[str, ...]:
     words = (file, entry.mark or "", entry.marked_by, entry.note, entry.model, entry.verdict)
     numbers = (f"{entry.score:.6g}", f"{entry.boundary:.6g}")
     origin = legible(str(entry.path)) if entry.path else ""
-    return (*map(_harmless, words), *numbers, entry.created.isoformat(timespec="seconds"), entry.sha256, _harmless(origin))
-
-
-def _harmless(text: str) -> str:
-    """A spreadsheet runs what begins like a formula; an apostrophe makes it text."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return (*map(guard, words), *numbers, entry.created.isoformat(timespec="seconds"), entry.sha256, guard(origin))
 
 
 def _write_manifest(path: Path, rows: Sequence[tuple[str, ...]]) -> None:

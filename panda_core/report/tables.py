@@ -13,11 +13,11 @@ from typing import Any
 
 from panda_core.batch.rows import Results, Row
 from panda_core.report.files import whole_file
+from panda_core.spreadsheet import guard
 
 COLUMNS = ("path", "score", "gauge", "verdict", "boundary", "boundary_kind", "regions", "error")
 """Of every results table, in this order; the model's errors follow."""
 BATCH_COLUMNS = ("name", *COLUMNS[:-1], "margin", "peak", "pixel_threshold", "milliseconds", "mark", "error")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_csv(path: Path, records: Sequence[Mapping[str, Any]], *, columns: Sequence[str] = COLUMNS) -> None:
@@ -38,11 +38,6 @@ def _csv_text(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> s
         values = {**entry.get("errors", {}), **entry}
         writer.writerow([_cell(values.get(name)) for name in (*columns, *errors)])
     return text.getvalue()
-
-
-def guard(text: str) -> str:
-    """Text that a spreadsheet would take for a formula gets an apostrophe before it: a file name must not become a command."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def batch_records(results: Results) -> Iterator[dict[str, Any]]:

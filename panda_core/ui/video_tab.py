@@ -16,6 +16,7 @@ from gradio.context import Context
 
 from panda_core.batch.sources import keep_upload, open_uploads
 from panda_core.errors import ImageError, PandaError
+from panda_core.roots import open_place
 from panda_core.scoring.decision import decide
 from panda_core.ui.component import ASSETS, build_component, listener
 from panda_core.ui.engine import Engine
@@ -85,7 +86,7 @@ class VideoTab:
             except ImageError as error:
                 raise VideoError(f"{error}.") from error
             return lambda place, stop: _open_uploads(uploads, place, rate, stop)
-        path = allowed_path(str(field(data, "place") or ""), self._roots)
+        path = open_place(str(field(data, "place") or ""), self._roots, wanted="a video or of a folder with frames", error=VideoError)
         return lambda place, stop: open_video(path, rate=rate)
 
     def _functions(self) -> list[Any]:
@@ -172,24 +173,6 @@ def look_at_camera_frame(engine: Engine, data: Any) -> dict[str, Any]:
         "map": {"levels": base64.b64encode(small.levels.tobytes()).decode(), "width": width, "height": height, "high": small.high},
         "ms": seen.milliseconds,
     }
-
-
-def allowed_path(text: str, roots: Sequence[Path]) -> Path:
-    """The file or folder that a person typed, if it lies within one of ``roots``; links are followed first. Raises VideoError."""
-    text = text.strip().strip('"')
-    if not text:
-        raise VideoError("No video is given. Type the path of a video or of a folder with frames, or upload one.")
-    try:
-        place = Path(text).expanduser().resolve()
-        allowed = [root.resolve() for root in roots]
-    except (OSError, RuntimeError, ValueError) as error:  # loops of links, an unknown ~user, a zero byte
-        raise VideoError(f"{text} is no usable path ({error}). Type the path of a video or of a folder with frames.") from error
-    if not any(place.is_relative_to(root) for root in allowed):
-        shown = ", ".join(map(str, allowed)) or "none"
-        raise VideoError(f"{text} is not in a folder that may be opened from this page ({shown}). Upload the video instead.")
-    if not place.exists():
-        raise VideoError(f"There is no {text} on this computer. Check the path.")
-    return place
 
 
 def _open_uploads(files: Sequence[Path], place: Path, rate: float, should_stop: Any) -> Video:

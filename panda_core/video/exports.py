@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.inspection import Picture
-from panda_core.rendering import MASK_COLOUR
+from panda_core.rendering import MASK_COLOUR, draw_mask, line_width
+from panda_core.spreadsheet import guard
 from panda_core.video.scores import FrameScore, SmallMap
 from panda_core.video.sources import Frame, Video, VideoError
 
 COLUMNS = ("frame", "seconds", "name", "score", "boundary", "verdict", "regions", "peak")
 _OPACITY = 0.4
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Maps = Callable[[int], SmallMap]
 """Index of a scored frame -> its kept map."""
 
@@ -33,10 +33,8 @@ def frames_csv(scores: Sequence[FrameScore], boundary: float) -> str:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for one in scores:
-        # A spreadsheet would take such a file name for a formula
-        name = f"'{one.name}" if one.name.startswith(_FORMULA) else one.name
         verdict = "anomalous" if one.score > boundary else "normal"
-        writer.writerow([one.index, f"{one.seconds:.3f}", name, one.score, boundary, verdict, one.regions, one.peak])
+        writer.writerow([one.index, f"{one.seconds:.3f}", guard(one.name), one.score, boundary, verdict, one.regions, one.peak])
     return text.getvalue()
 
 
@@ -109,14 +107,9 @@ def mark(picture: Picture, small: SmallMap, pixel_threshold: float, *, framed: b
     """The picture with what exceeds the pixel threshold filled and outlined; ``framed`` draws an edge around the picture, too."""
     height, width = picture.shape[:2]
     mask: NDArray[np.bool_] = small.values(height, width) > pixel_threshold
-    drawn = picture.astype(np.float32)
-    drawn[mask] = (1 - _OPACITY) * drawn[mask] + _OPACITY * np.array(MASK_COLOUR, dtype=np.float32)
-    marked = np.ascontiguousarray(np.round(drawn).astype(np.uint8))
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    thickness = max(1, round(max(height, width) / 400))
-    cv2.drawContours(marked, contours, -1, MASK_COLOUR, thickness)
+    marked = draw_mask(picture, mask, opacity=_OPACITY)
     if framed:
-        cv2.rectangle(marked, (0, 0), (width - 1, height - 1), MASK_COLOUR, 2 * thickness)
+        cv2.rectangle(marked, (0, 0), (width - 1, height - 1), MASK_COLOUR, 2 * line_width(mask))
     return marked
 
 

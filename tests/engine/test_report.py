@@ -27,8 +27,9 @@ from panda_core.report import page
 from panda_core.report.files import Names, whole_file
 from panda_core.report.page import Subject, pictured, write_report
 from panda_core.report.pictures import REPORT_SIDE, write_pictures_zip
-from panda_core.report.tables import BATCH_COLUMNS, guard, write_batch_csv, write_batch_json, write_csv
+from panda_core.report.tables import BATCH_COLUMNS, write_batch_csv, write_batch_json, write_csv
 from panda_core.scoring.decision import decide
+from panda_core.spreadsheet import guard
 
 HOSTILE = '=cmd|"<img src=x onerror=alert(1)>.png'
 SUBJECT = Subject("leaf", "Leaves & <b>", "made up", "MIT", ("Sees roughness only.",), ("rough spots: AUROC 0.910",))

@@ -1,0 +1,33 @@
+"""Which of this machine's files the page may open: what a person types must lie within the folders the program was given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from panda_core.errors import PandaError
+
+
+def open_place(text: str, roots: Sequence[Path], *, wanted: str, error: type[PandaError]) -> Path:
+    """The file or folder that ``text`` names, if it lies within one of ``roots``; links are followed before that is judged.
+
+    ``wanted`` says in messages what is meant, e.g. "a folder with images". Whether it exists is the caller's to see.
+    Raises ``error``: nothing given, no usable path, outside the roots.
+    """
+    text = text.strip().strip('"')
+    if not text:
+        raise error(f"Nothing is given. Type the path of {wanted}.")
+    try:
+        place = Path(text).expanduser().resolve()
+        allowed = [root.resolve() for root in roots]
+    except (OSError, RuntimeError, ValueError) as problem:  # loops of links, an unknown ~user, a zero byte
+        raise error(f"{text} is no usable path ({problem}). Type the path of {wanted}.") from problem
+    if not lies_within(place, allowed):
+        shown = ", ".join(map(str, allowed)) or "none"
+        raise error(f"{text} is not in a folder that may be opened from this page ({shown}). Upload it instead.")
+    return place
+
+
+def lies_within(place: Path, roots: Sequence[Path]) -> bool:
+    """Whether a resolved path is one of the resolved roots or below one."""
+    return any(place.is_relative_to(root) for root in roots)
