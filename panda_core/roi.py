@@ -151,16 +151,6 @@ def clear_roi(model: str) -> None:
         raise RoiError(f"{_place(model)} cannot be deleted ({error.strerror}). Look for permissions.") from error
 
 
-def apply(inspection: Inspection, roi: RegionOfInterest) -> Inspection:
-    """The inspection with its anomaly map at 0, as of an average normal pixel, outside the region. Raises RoiError.
-
-    No mask, no region of the mask and no number of the map comes from outside any more. The score does: it was made from the
-    whole image and stays as it is. `inspect_within` gives a score for the region.
-    """
-    seen = roi.mask(*inspection.anomaly_map.shape)
-    return dataclasses.replace(inspection, anomaly_map=np.where(seen, inspection.anomaly_map, np.float32(0)))
-
-
 def inspect_within(look: Look, image: Picture, roi: RegionOfInterest) -> Inspection:
     """Inspect an image so that what lies outside the region raises no alarm. Costs a second look. Raises RoiError, and what ``look`` does.
 

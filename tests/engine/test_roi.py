@@ -13,7 +13,7 @@ import pytest
 from engine_double import make_calibration
 
 from panda_core.inspection import Inspection
-from panda_core.roi import RegionOfInterest, RoiError, Shape, apply, clear_roi, fill_outside, inspect_within, load_roi, save_roi
+from panda_core.roi import RegionOfInterest, RoiError, Shape, clear_roi, fill_outside, inspect_within, load_roi, save_roi
 from panda_core.scoring.decision import decide
 
 LEFT = Shape("rectangle", "exclude", ((0.0, 0.0), (0.5, 1.0)))
@@ -155,16 +155,6 @@ def test_a_damaged_file_says_where_it_is(home: Path) -> None:
     (home / "roi" / "leaf.json").write_text("{")
     with pytest.raises(RoiError, match=r"leaf\.json"):
         load_roi("leaf")
-
-
-def test_applied_to_an_inspection_nothing_of_the_map_comes_from_outside() -> None:
-    seen = look(picture((30, 40), (90, 40)), np.ones((80, 120), bool))
-    inside = apply(seen, RegionOfInterest((LEFT,)))
-    regions = decide(inside).regions
-    assert len(decide(seen).regions) == 2 and len(regions) == 1
-    assert regions[0].box[0] >= 60
-    assert not inside.anomaly_map[:, :60].any() and np.array_equal(inside.anomaly_map[:, 60:], seen.anomaly_map[:, 60:])
-    assert inside.score == seen.score
 
 
 def test_a_filled_image_holds_nothing_of_what_was_outside() -> None:
