@@ -53,7 +53,7 @@ def draw_mask(picture: Picture, mask: NDArray[np.bool_], *, opacity: float) -> P
 
 def line_width(mask: NDArray[np.bool_]) -> int:
     """Pixels: thin, but to be seen when the whole picture is on the screen."""
-    return max(1, round(max(mask.shape) / 400))
+    return max(1, round(float(max(mask.shape)) / 400))
 
 
 def mask_picture(decision: Decision) -> Picture:

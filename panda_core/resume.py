@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from panda_core.durable import sync_folder
 from panda_core.errors import TrainingError
 from panda_core.training import TrainState
 
 
 def save_state(path: Path, state: TrainState) -> None:
-    """Write a checkpoint as safetensors: temporary file, fsync, rename."""
+    """Write a checkpoint as safetensors: temporary file, fsync, rename. Raises OSError, as other writing does."""
     temporary = path.with_suffix(".partial")
-    save_file({name: value.contiguous() for name, value in state.tensors.items()}, temporary, metadata={"step": str(state.step)})
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        _save(temporary, state)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _save(path: Path, state: TrainState) -> None:
+    try:
+        save_file({name: value.contiguous() for name, value in state.tensors.items()}, path, metadata={"step": str(state.step)})
+    except SafetensorError as error:
+        # safetensors writes in Rust and says only in words that the disk is full (28 on Unix, 112 on Windows).
+        full = "os error 28)" in str(error) or "os error 112)" in str(error)
+        raise OSError(errno.ENOSPC if full else errno.EIO, str(error), str(path)) from error
 
 
 def load_state(path: Path) -> TrainState | None:

@@ -5,9 +5,11 @@
     events.jsonl       one JSON object a line, appended
     log.txt            what the process printed
     preview.png        latest reconstructions
+    previews/          reconstructions over the training
     state.safetensors  what a resumed training needs
     model/             the finished model; appears last, by rename
     alive.lock         held by the process that trains; the kernel frees it however that process ends
+    pid                of that process; believed only while the lock is held
     cancel             an empty file: please stop
 
 Locks on network file systems may lie: keep run directories on a local disk.
@@ -16,12 +18,10 @@ Locks on network file systems may lie: keep run directories on a local disk.
 from __future__ import annotations
 
 import json
-import math
 import os
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -30,17 +30,24 @@ from typing import Any, Literal, get_args
 from filelock import FileLock, Timeout
 
 from panda_core.config import Config
+from panda_core.durable import read_object, replace_text
 from panda_core.errors import PandaError, TrainingError
+from panda_core.events import EventReader, append_event, cut_torn_tail, finite
 
 State = Literal["created", "queued", "running", "done", "stopped", "failed", "interrupted"]
 
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for alive.lock: a reader's probe holds it for an instant, and a worker that does not wait would be refused by it."""
+LAUNCH_GRACE = 30.0
+"""Seconds after which a run that was created and never begun reads as interrupted: starting Python on a busy machine takes a while."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """Where a training stands, as last written; "interrupted" is never written, it is concluded from a free lock."""
+    """Where a training stands, as last written; "interrupted" is never written, it is concluded from a free lock.
+
+    "queued": the process lives and waits for the device.
+    """
 
     state: State
     detail: str = ""
@@ -62,11 +69,29 @@ class RunStatus:
 class RunDir:
     """One training on disk. Make it with ``create`` or ``open``; pickling keeps the path only, never the lock."""
 
-    def __init__(self, path: Path, *, config: Config, data: Path, name: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        config: Config,
+        data: Path,
+        name: str,
+        parent: Path | None = None,
+        exclude: Collection[str] = (),
+        device: str = "auto",
+        created: float = 0.0,
+    ) -> None:
         self.path = path
         self.config = config
         self.data = data
         self.name = name
+        self.parent = parent
+        """Folder of the model that is fine-tuned; None: from scratch."""
+        self.exclude = frozenset(exclude)
+        """SHA-256 of the images that are not to be used, as `data.images.content_hash` gives."""
+        self.device = device
+        self.created = created
+        """Unix time."""
         self.state_path = path / "state.safetensors"
         self.model_path = path / "model"
         self.log_path = path / "log.txt"
@@ -79,8 +104,20 @@ class RunDir:
         return RunDir.open, (self.path,)
 
     @classmethod
-    def create(cls, path: str | Path, config: Config, data: str | Path, *, name: str | None = None) -> RunDir:
+    def create(
+        cls,
+        path: str | Path,
+        config: Config,
+        data: str | Path,
+        *,
+        name: str | None = None,
+        parent: str | Path | None = None,
+        exclude: Collection[str] = (),
+        device: str = "auto",
+    ) -> RunDir:
         """Make the directory and write its config.json. ``name`` defaults to the folder's name.
+
+        ``parent``: folder of the model to fine-tune. ``exclude``: SHA-256 of images of ``data`` that are not to be used.
 
         Raises TrainingError when the folder already holds a run, unless that one failed before it had read its data: a person
         who named the wrong data folder corrects the command and runs it again.
@@ -92,9 +129,18 @@ class RunDir:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise TrainingError(f"{path} cannot be made a run folder ({error.strerror}). Choose another folder.") from error
-        run = cls(path, config=config, data=Path(data).resolve(), name=name or path.name)
-        header = {"name": run.name, "data": str(run.data), "created": time.time(), "version": _version(), "config": config.to_dict()}
-        _replace(path / "config.json", json.dumps(header, indent=2, ensure_ascii=False), durable=True)
+        header: dict[str, Any] = {
+            "name": name or path.name,
+            "data": str(Path(data).resolve()),
+            "parent": str(Path(parent).resolve()) if parent else None,
+            "exclude": sorted(exclude),
+            "device": device,
+            "created": time.time(),
+            "version": _version(),
+            "config": config.to_dict(),
+        }
+        run = cls._of(path, header)
+        replace_text(path / "config.json", json.dumps(header, indent=2, ensure_ascii=False), durable=True)
         run.write_status("created")
         return run
 
@@ -102,43 +148,46 @@ class RunDir:
     def open(cls, path: str | Path) -> RunDir:
         """Read an existing run. Raises TrainingError when the folder holds none, or its config.json cannot be understood."""
         path = Path(path).resolve()
-        header = _read_object(path / "config.json")
+        header = read_object(path / "config.json")
         if header is None:
             raise TrainingError(f"{path} holds no run (no config.json). Start one: panda train DATA --run {path}")
         try:
-            config, data, name = Config.from_dict(header["config"]), Path(header["data"]), str(header["name"])
+            return cls._of(path, header)
         except KeyError as error:
             raise TrainingError(f"{path / 'config.json'}: {error} is missing; this is not a run of ours. Start a new one.") from error
         except PandaError as error:
             written = header.get("version", "unknown")
             raise TrainingError(f"{path / 'config.json'} (version {written}) does not fit this version {_version()}: {error}") from error
-        return cls(path, config=config, data=data, name=name)
+
+    @classmethod
+    def _of(cls, path: Path, header: Mapping[str, Any]) -> RunDir:
+        parent = header.get("parent")
+        return cls(
+            path,
+            config=Config.from_dict(header["config"]),
+            data=Path(header["data"]),
+            name=str(header["name"]),
+            parent=Path(parent) if parent else None,
+            exclude=header.get("exclude", ()),
+            device=str(header.get("device", "auto")),
+            created=float(header.get("created", 0.0)),
+        )
 
     def record(self, event: Mapping[str, Any]) -> None:
         """Append one event with the Unix time as "time"; numbers that are not finite become null, for JSON has none."""
         if not self._tail_checked:
-            _cut_torn_tail(self.events_path)
+            cut_torn_tail(self.events_path)
             self._tail_checked = True
-        line = json.dumps(_finite({"time": time.time(), **event}), ensure_ascii=False, allow_nan=False)
-        with self.events_path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        append_event(self.events_path, {"time": time.time(), **event})
 
     def events(self) -> list[dict[str, Any]]:
         """All events so far, oldest first; a last line that is still being written (or was torn by a kill) is left out.
 
         Raises TrainingError when an earlier line is damaged.
         """
-        try:
-            lines = self.events_path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return []
-        events = []
-        for number, line in enumerate(lines[:-1], start=1):
-            try:
-                events.append(json.loads(line))
-            except ValueError as error:
-                raise TrainingError(f"{self.events_path}, line {number} is damaged. Delete that line to see the rest.") from error
-        return events
+        reader = EventReader(self.events_path)
+        reader.read()
+        return reader.events
 
     def write_status(self, status: State, *, detail: str = "", step: int | None = None, total: int | None = None, **fields: Any) -> None:
         """Replace the status atomically. ``step`` and ``total`` keep their last value when left out; other fields (JSON types) do not."""
@@ -152,17 +201,19 @@ class RunDir:
             "updated": time.time(),
         }
         # A running step is rewritten in a moment; only a change of state must survive a power cut.
-        _replace(self.path / "status.json", json.dumps(_finite(content), ensure_ascii=False), durable=status != last.state)
+        replace_text(self.path / "status.json", json.dumps(finite(content), ensure_ascii=False), durable=status != last.state)
 
     def status(self) -> RunStatus:
-        """The last status; "running" that nobody works on any more reads as "interrupted". Raises TrainingError when damaged."""
+        """The last status; a run that should live and that nobody works on reads as "interrupted". Raises TrainingError when damaged."""
         status = self._last_status()
-        if status.state != "running" or self.alive():
+        if not _claims_life(status) or self.alive():
             return status
         status = self._last_status()  # the process may have finished between the read and the probe
-        if status.state != "running":
+        if not _claims_life(status):
             return status
         detail = "The process ended without saying so (killed, or the machine went down). Resume goes on from the last checkpoint."
+        if status.state == "created":
+            detail = "The training was asked for and never began. Start it with Resume."
         return RunStatus("interrupted", detail, status.step, status.total, status.updated, status.fields)
 
     def alive(self) -> bool:
@@ -189,11 +240,22 @@ class RunDir:
         except Timeout as error:
             raise TrainingError(f"Another process trains in {self.path}. Wait for it, or stop it: touch {self.path / 'cancel'}") from error
         try:
+            if self._lock.lock_counter == 1:
+                (self.path / "pid").write_text(str(os.getpid()), encoding="ascii")
             yield self
         finally:
             if self._lock.lock_counter == 1:
                 self.clear_cancel()
+                (self.path / "pid").unlink(missing_ok=True)
             self._lock.release()
+
+    def holder(self) -> int | None:
+        """The process that trains here; None where nobody does, or it has not said so yet."""
+        try:
+            number = int((self.path / "pid").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+        return number if self.alive() else None
 
     def cancel(self) -> None:
         """Ask the training to stop at its next step, with a checkpoint."""
@@ -212,7 +274,7 @@ class RunDir:
 
     def _last_status(self) -> RunStatus:
         path = self.path / "status.json"
-        content = _read_object(path)
+        content = read_object(path)
         if content is None:
             return RunStatus("created")
         try:
@@ -224,59 +286,9 @@ class RunDir:
         return RunStatus(state, str(detail), int(step), int(total), float(updated), content)
 
 
-def _read_object(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValueError as error:
-        raise TrainingError(f"{path} is damaged: {error}. Delete it, or start a new run in another folder.") from error
-    if not isinstance(content, dict):
-        raise TrainingError(f"{path} holds {type(content).__name__} where an object is expected. Start a new run in another folder.")
-    return content
-
-
-def _replace(path: Path, text: str, *, durable: bool) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if durable:
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    # The rename itself is data of the folder. Windows cannot open folders and does not need it.
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _cut_torn_tail(path: Path) -> None:
-    # A killed writer leaves half a line; the next event must not be glued to it.
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        os.truncate(path, content.rfind(b"\n") + 1)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _claims_life(status: RunStatus) -> bool:
+    late = status.state == "created" and 0 < status.updated < time.time() - LAUNCH_GRACE
+    return late or status.state in ("queued", "running")
 
 
 def _version() -> str:

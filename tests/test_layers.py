@@ -19,21 +19,19 @@ LONGEST = 300
 # From the ground up. A part may import the parts of lower layers, and itself; never its own layer's others.
 LAYERS: tuple[set[str], ...] = (
     {"errors", "places", "spreadsheet"},
-    {"strict", "roots"},
+    {"strict", "roots", "durable", "events"},
     {"config"},
     {"presets"},
     {"inspection", "devices", "runs"},
-    {"card"},
-    {"scoring", "nets", "data", "procedural", "history", "roi"},
-    {"pretrained", "pretext", "pooled"},
+    {"card", "turns"},
+    {"scoring", "nets", "data", "procedural", "history", "roi", "jobs"},
+    {"pretrained", "pretext", "pooled", "sweep"},
     {"detectors", "percept"},
     {"training", "checkpoint"},
-    {"inspector", "resume", "watching", "monitor", "tuning"},
-    {"calibration", "evaluation", "jobs", "bundle"},
-    {"comparison", "library", "sweep"},
+    {"inspector", "resume", "tuning"},
+    {"calibration", "evaluation"},
     {"trainer", "feedback"},
-    {"estimate"},
-    {"rendering"},
+    {"rendering", "worker", "estimate"},
     {"batch", "video"},
     {"report"},
     {"cli", "ui"},
@@ -42,7 +40,7 @@ LAYERS: tuple[set[str], ...] = (
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 
 FREE_OF_TORCH = (
-    *("scoring", "data", "procedural", "card", "runs", "history", "roi"),
+    *("scoring", "data", "procedural", "card", "runs", "events", "turns", "jobs", "sweep", "worker", "history", "roi"),
     *("rendering", "batch", "video", "report", "cli", "__main__", "ui"),
 )
 """Parts whose import must not load torch: arithmetic and decoding stay light, and the page and `--help` open at once."""

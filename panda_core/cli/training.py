@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 @click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change one field, e.g. --set data.size=96 (repeatable).")
 @click.option("--name", help="Name of the model; the run folder's name by default.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --run.")
+@click.option(
+    "--exclude", type=click.Path(path_type=Path), multiple=True, metavar="IMAGE", help="An image of DATA to leave out (repeatable)."
+)
+@click.option("--low-priority", is_flag=True, help="Let other programs on this machine go first.")
 @click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="Devices to train on in parallel.")
 @device_option
 def train(
@@ -36,6 +40,8 @@ def train(
     changes: tuple[str, ...],
     name: str | None,
     resume: bool,
+    exclude: tuple[Path, ...],
+    low_priority: bool,
     devices: int,
     device: str,
 ) -> None:
@@ -43,34 +49,46 @@ def train(
 
     DATA is a flat folder, or MVTec layout (train/good), or normal/ beside anomalous/. Some normal images are held out to
     calibrate with; known anomalies, if any, place the boundary. The model appears in RUN/model when it is finished.
-    Ctrl-C stops after the current step and keeps a checkpoint.
+    Ctrl-C stops after the current step and keeps a checkpoint. Where another training is at work on this device, this one waits.
 
     \b
     Example:  panda train good_parts/ --run runs/parts --set data.augment=none
               panda train --run runs/parts --resume
     """
     from panda_core.runs import RunDir
+    from panda_core.worker import work
 
     if resume:
-        if data or changes:
-            raise click.UsageError("--resume takes data and settings from the run; leave out DATA and --set.")
+        if data or changes or exclude:
+            raise click.UsageError("--resume takes data and settings from the run; leave out DATA, --set and --exclude.")
         run = RunDir.open(run_path)
-        if not run.alive():
-            run.clear_cancel()  # left behind by a stop that became a kill
+        if not run.alive() and run.status().state != "created":
+            run.clear_cancel()  # left behind by a stop that became a kill; before it began, a request to stop is meant
     elif data is None:
         raise click.UsageError("Name the folder of normal images: panda train FOLDER --run RUN. To go on with a run, add --resume.")
     elif devices > 1 and (run_path / "config.json").exists() and _is_helper_process():
         run = RunDir.open(run_path)  # the first process has made it
     else:
-        run = RunDir.create(run_path, find_preset(preset).override(**dict(map(parse_change, changes))), data, name=name)
-    from panda_core.trainer import run_training
-
+        run = RunDir.create(
+            run_path,
+            find_preset(preset).override(**dict(map(parse_change, changes))),
+            data,
+            name=name,
+            exclude=_hashes(exclude),
+            device=device,
+        )
     with _watch(run):
-        outcome = run_training(run, device=device, devices=devices)
+        outcome = work(run, device=device, devices=devices, low_priority=low_priority)
     if outcome == "done":
         ERR.print(f"Done. {run.status().detail}\nInspect with it: panda inspect IMAGE --model {run.model_path}")
     else:
         ERR.print(run.status().detail)
+
+
+def _hashes(images: tuple[Path, ...]) -> list[str]:
+    from panda_core.data.images import content_hash
+
+    return [content_hash(path) for path in images]
 
 
 def _is_helper_process() -> bool:

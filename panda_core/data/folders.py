@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,19 +69,28 @@ class _Sample(NamedTuple):
     thumbnail: Thumbnail
 
 
-def scan(folder: Path, *, data: DataConfig, seed: int) -> Splits:
+def scan(
+    folder: Path,
+    *,
+    data: DataConfig,
+    seed: int,
+    exclude: Collection[str] = (),
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Splits:
     """Finds, reads and splits the images of ``folder``; unreadable files and exact duplicates are listed, not fatal.
 
     Normal images: ``train/good`` (or ``train/normal``, or images directly in ``train``), else ``normal`` or ``good``, else the
     folder's own images. Known anomalies: ``anomalous``, ``bad`` and the other folders in ``train``. Every file is decoded once.
     validation = round(data.validation_fraction * n), at least 4 where n allows; deterministic by content and seed.
+    ``exclude``: SHA-256 of images not to use. ``on_progress`` is called after each file and may raise to end the scan.
     Raises FolderError if there is no such layout or fewer than data.minimum usable normal images.
     """
-    normal_paths, anomalous_paths = _find(Path(folder))
+    normal_paths, anomalous_paths = find_images(Path(folder))
     problems: list[Problem] = []
     seen: dict[str, Path] = {}
-    normal = _usable(normal_paths, seen, problems)
-    anomalous = _usable(anomalous_paths, seen, problems)
+    total = len(normal_paths) + len(anomalous_paths)
+    normal = _usable(normal_paths, seen, problems, exclude, lambda done: on_progress(done, total))
+    anomalous = _usable(anomalous_paths, seen, problems, exclude, lambda done: on_progress(len(normal_paths) + done, total))
     if len(normal) < data.minimum:
         raise FolderError(_too_few(Path(folder), len(normal), data.minimum, problems))
     held_out = _hold_out(normal, fraction=data.validation_fraction, seed=seed)
@@ -128,7 +137,8 @@ def _first_folder(place: Path, names: Iterable[str]) -> Path | None:
     return next((place / name for name in names if (place / name).is_dir()), None)
 
 
-def _find(folder: Path) -> tuple[list[Path], list[Path]]:
+def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
+    """(normal images, known anomalies) of a training folder, by the layouts of `scan`. Raises FolderError without a normal image."""
     if not folder.is_dir():
         raise FolderError(f"{folder} is not a folder. Give the path of a folder with normal images.")
     train = folder / "train"
@@ -158,18 +168,26 @@ def _examine(path: Path) -> _Sample | Problem:
         return Problem(path, error.reason)
 
 
-def _usable(paths: Sequence[Path], seen: dict[str, Path], problems: list[Problem]) -> list[_Sample]:
-    """Readable images whose content is not in ``seen``; adds to ``seen`` and ``problems``."""
+def _usable(
+    paths: Sequence[Path], seen: dict[str, Path], problems: list[Problem], exclude: Collection[str], on_file: Callable[[int], None]
+) -> list[_Sample]:
+    """Readable images whose content is neither in ``seen`` nor in ``exclude``; adds to ``seen`` and ``problems``."""
     samples: list[_Sample] = []
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for item in pool.map(_examine, paths):
+    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+    try:
+        for done, item in enumerate(pool.map(_examine, paths), start=1):
+            on_file(done)
             if isinstance(item, Problem):
                 problems.append(item)
+            elif item.digest in exclude:
+                problems.append(Problem(item.path, "left out by you"))
             elif item.digest in seen:
                 problems.append(Problem(item.path, f"has the same content as {seen[item.digest]}"))
             else:
                 seen[item.digest] = item.path
                 samples.append(item)
+    finally:
+        pool.shutdown(cancel_futures=True)  # who ends the scan early does not wait for the files that are left
     return samples
 
 

@@ -1,0 +1,53 @@
+"""Small files that are whole or not there: written aside, brought to the disk where it matters, renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from panda_core.errors import TrainingError
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """A JSON object of a run; None where there is no such file. Raises TrainingError when it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise TrainingError(f"{path} is damaged: {error}. Delete it, or start a new run in another folder.") from error
+    if not isinstance(content, dict):
+        raise TrainingError(f"{path} holds {type(content).__name__} where an object is expected. Start a new run in another folder.")
+    return content
+
+
+def replace_text(path: Path, text: str, *, durable: bool) -> None:
+    """Put a text file in the place of another. ``durable``: it survives a power cut after this returns."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut, as fsync does a file's content."""
+    # The rename itself is data of the folder. Windows cannot open folders and does not need it.
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

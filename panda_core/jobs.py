@@ -1,0 +1,218 @@
+"""Trainings as jobs: started as processes of their own, found again by anyone, ended within seconds. The run folders are all there is.
+
+A job is `panda train --run DIR --resume`, the command a person would type, in a session of its own: it outlives the program that
+started it. Nothing about it is kept in memory, so two programs, or one that was restarted, see the same jobs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from panda_core.config import Config
+from panda_core.errors import PandaError, TrainingError
+from panda_core.places import home
+from panda_core.runs import RunDir
+
+PATIENCE = 4.0
+"""Seconds a training gets to stop with a checkpoint; then its process is killed, and the last checkpoint stays."""
+TRASH = ".trash"
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedRun:
+    """A folder among the runs that cannot be understood."""
+
+    path: Path
+    problem: str
+    """What is wrong, in a sentence."""
+
+
+class Jobs:
+    """The trainings of one place; an id is a folder's name. Holds no state: make as many as you like."""
+
+    def __init__(self, place: Path | None = None) -> None:
+        """``place``: the folder of the runs; None: ``runs`` in `places.home`."""
+        self.place = (place or home() / "runs").resolve()
+
+    def list(self) -> tuple[RunDir | DamagedRun, ...]:
+        """All trainings, newest first."""
+        if not self.place.is_dir():
+            return ()
+        folders = [path for path in self.place.iterdir() if not path.name.startswith(".") and (path / "config.json").is_file()]
+        return tuple(map(_open, sorted(folders, key=lambda path: _natural(path.name), reverse=True)))
+
+    def find(self, id: str) -> RunDir:
+        """One training. Raises TrainingError when there is none of this id, or it cannot be understood."""
+        if not _is_name(id) or not (self.place / id / "config.json").is_file():
+            raise TrainingError(f"There is no training '{id}' in {self.place}. It may have been discarded.")
+        return RunDir.open(self.place / id)
+
+    def start(
+        self,
+        data: str | Path,
+        config: Config,
+        *,
+        name: str,
+        parent: str | Path | None = None,
+        exclude: Collection[str] = (),
+        device: str = "auto",
+        low_priority: bool = True,
+    ) -> RunDir:
+        """Make a run folder and start its process. Raises TrainingError where the folder cannot be made."""
+        path = self._claim(name)
+        run = RunDir.create(path, config, data, name=name, parent=parent, exclude=exclude, device=device)
+        self._launch(run, low_priority=low_priority)
+        return run
+
+    def resume(self, id: str, *, low_priority: bool = True) -> RunDir:
+        """Go on with a training from its last checkpoint. Raises TrainingError where it is done or still at work."""
+        run = self.find(id)
+        state = run.status().state
+        if run.alive():
+            raise TrainingError(f"“{run.name}” is at work already.")
+        if state == "done":
+            raise TrainingError(f"“{run.name}” is done; there is nothing to go on with.")
+        run.clear_cancel()
+        run.write_status("created")
+        self._launch(run, low_priority=low_priority)
+        return run
+
+    def cancel(self, id: str) -> None:
+        """Ask a training to stop; returns at once.
+
+        It stops with a checkpoint, or is killed after PATIENCE seconds and keeps the last one.
+        """
+        run = self.find(id)
+        if run.status().over:
+            return
+        run.cancel()
+        threading.Thread(target=_see_it_end, args=[run], daemon=True).start()
+
+    def discard(self, id: str) -> None:
+        """Take a training that is over out of the list; `restore` brings it back. Raises TrainingError while it is at work."""
+        run = self.find(id)
+        if run.alive():
+            raise TrainingError(f"“{run.name}” is still at work. Stop it first.")
+        trash = self.place / TRASH
+        trash.mkdir(exist_ok=True)
+        try:
+            os.replace(run.path, trash / id)
+        except OSError as error:
+            raise TrainingError(f"{run.path} cannot be moved ({error.strerror}). Close what uses its files, then try again.") from error
+
+    def restore(self, id: str) -> RunDir:
+        """Undo `discard`. Raises TrainingError where nothing of this id was discarded."""
+        if not _is_name(id) or not (self.place / TRASH / id).is_dir() or (self.place / id).exists():
+            raise TrainingError(f"There is no discarded training '{id}'.")
+        os.replace(self.place / TRASH / id, self.place / id)
+        return self.find(id)
+
+    def empty_trash(self, *, older_than: float) -> None:
+        """Delete what was discarded and not changed for ``older_than`` seconds."""
+        trash = self.place / TRASH
+        for path in trash.iterdir() if trash.is_dir() else ():
+            if path.stat().st_mtime < time.time() - older_than:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _claim(self, name: str) -> Path:
+        """A new folder "0007-name"; two programs that start at once get two."""
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "training"
+        try:
+            self.place.mkdir(parents=True, exist_ok=True)
+            for number in range(self._last_number() + 1, 1_000_000):
+                path = self.place / f"{number:04d}-{slug}"
+                if any(self.place.glob(f"{number:04d}-*")):
+                    continue
+                with suppress(FileExistsError):
+                    path.mkdir()
+                    return path
+        except OSError as error:
+            raise TrainingError(f"{self.place} cannot be written ({error.strerror}). Look for its permissions and free space.") from error
+        raise TrainingError(f"{self.place} is full of trainings. Discard some.")
+
+    def _last_number(self) -> int:
+        known = [path.name for folder in (self.place, self.place / TRASH) if folder.is_dir() for path in folder.iterdir()]
+        return max((int(name[:4]) for name in known if re.match(r"\d{4}-", name)), default=0)
+
+    def _launch(self, run: RunDir, *, low_priority: bool) -> None:
+        arguments = ["train", "--run", str(run.path), "--resume", "--device", run.device]
+        try:
+            launch([*arguments, "--low-priority"] if low_priority else arguments, run.log_path)
+        except OSError as error:
+            run.write_status("failed", detail=f"The training could not be started ({error.strerror}).")
+            raise TrainingError(
+                f"The training could not be started ({error.strerror}). Free some memory or disk, then resume it."
+            ) from error
+
+
+def launch(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start ``panda ARGUMENTS`` as a process that outlives this one; what it prints is appended to ``log``. Raises OSError."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "panda_core", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+    # Whoever starts a process has to take note of its end, or it stays in the table of processes as a zombie.
+    threading.Thread(target=process.wait, daemon=True).start()
+    return process
+
+
+def _see_it_end(run: RunDir) -> None:
+    """Kill a training that does not stop in time, and write down that it was stopped."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if run.status().over:
+            return
+        time.sleep(0.1)
+    worker = run.holder()
+    if worker is None:
+        return  # it has not begun yet, and will see the request when it does
+    _kill(worker)
+    with suppress(PandaError), run.hold():
+        if run.status().state not in ("done", "failed", "stopped"):
+            run.write_status("stopped", detail="Stopped. Resume goes on from the last checkpoint.")
+
+
+def _kill(process: int) -> None:
+    """At once, with the processes it leads: a data-parallel training is several."""
+    with suppress(OSError):
+        if sys.platform == "win32":
+            os.kill(process, signal.SIGTERM)
+        elif os.getpgid(process) == process:
+            os.killpg(process, signal.SIGKILL)
+        else:
+            os.kill(process, signal.SIGKILL)
+
+
+def _open(path: Path) -> RunDir | DamagedRun:
+    try:
+        run = RunDir.open(path)
+        run.status()
+        return run
+    except PandaError as error:
+        return DamagedRun(path, str(error))
+
+
+def _is_name(id: str) -> bool:
+    return bool(id) and id == Path(id).name and not id.startswith(".") and "\0" not in id
+
+
+def _natural(name: str) -> tuple[int, str]:
+    number = re.match(r"\d+", name)
+    return (int(number.group()) if number else 0, name)

@@ -1,0 +1,80 @@
+"""The process that trains: its priority, its turn at the device, and a sentence for every way in which it can end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Literal
+
+from panda_core.errors import PandaError, TrainingError
+from panda_core.runs import RunDir
+from panda_core.turns import device_turn
+
+
+def work(run: RunDir, *, device: str = "auto", devices: int = 1, low_priority: bool = False) -> Literal["done", "stopped"]:
+    """Train a run from where it stands; waits for the device first, and imports torch only then.
+
+    Every error is written to the run's status before it is raised: a PandaError with its own sentence, anything else as a
+    TrainingError that says what is known, with the traceback on stderr.
+    """
+    if low_priority:
+        _step_back()
+    if int(os.environ.get("LOCAL_RANK", "0")) > 0:  # a further process of a data-parallel training: the first one waits and writes
+        return _train(run, device, devices)
+    with run.hold(), _said(run), device_turn(run, device, run.cancelled) as free:
+        if not free:
+            run.write_status("stopped", detail="Stopped before it began. Start it with Resume.")
+            return "stopped"
+        # Importing torch takes seconds in which a person wants to see that something happens.
+        run.write_status("running", detail="Loading the networks.", stage="load")
+        return _train(run, device, devices)
+
+
+def _train(run: RunDir, device: str, devices: int) -> Literal["done", "stopped"]:
+    from panda_core.trainer import run_training
+
+    return run_training(run, device=device, devices=devices)
+
+
+@contextmanager
+def _said(run: RunDir) -> Iterator[None]:
+    try:
+        yield
+    except PandaError as error:
+        _write_failure(run, str(error))
+        raise
+    except Exception as error:
+        sentence = _sentence(run, error)
+        _write_failure(run, sentence)
+        import traceback
+
+        traceback.print_exc(file=sys.stderr)
+        raise TrainingError(sentence) from error
+
+
+def _write_failure(run: RunDir, sentence: str) -> None:
+    # On a full disk the status cannot be written either; the lock, free from now on, then says that the run was interrupted.
+    with suppress(OSError):
+        run.write_status("failed", detail=sentence)
+
+
+def _sentence(run: RunDir, error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full ({run.path}). Make room, then resume: the last checkpoint is intact."
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "The memory was not enough. Lower data.size, train.batch or train.adversarial_batch, or close other programs."
+    if isinstance(error, OSError):
+        where = error.filename or run.path
+        return f"A file could not be read or written: {error.strerror or error} ({where}). Look at the disk and its permissions."
+    return f"Something is wrong in the program ({type(error).__name__}: {error}). log.txt shows where; the last checkpoint is intact."
+
+
+def _step_back() -> None:
+    """Let everything else on this machine go first."""
+    import psutil
+
+    with suppress(psutil.Error, OSError):
+        psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))

@@ -1,0 +1,205 @@
+"""A grid search trains every combination once, goes on where it was stopped, and chooses by held-out images only."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from safetensors.numpy import save_file
+
+from panda_core import sweep as sweep_module
+from panda_core.cli.sweeping import parse_row
+from panda_core.cli.sweeping import sweep as command
+from panda_core.config import Config
+from panda_core.errors import ConfigError, TrainingError
+from panda_core.presets import preset
+from panda_core.runs import RunDir
+from panda_core.sweep import MOST_TRIALS, Sweep, validation
+
+GRID = {"train.seed": [0, 1], "data.size": [32, 64]}
+
+
+class FakeJobs:
+    """Runs that are over as soon as they are begun, as ``finish`` ends them."""
+
+    def __init__(self, place: Path, finish: Callable[[RunDir], None]) -> None:
+        self.place, self.finish = place, finish
+        self.started: list[str] = []
+        self.resumed: list[str] = []
+
+    def list(self) -> tuple[RunDir, ...]:
+        return tuple(RunDir.open(path) for path in sorted(self.place.glob("*")))
+
+    def start(self, data: Path, config: Config, *, name: str, exclude: Sequence[str] = (), device: str = "auto") -> RunDir:
+        run = RunDir.create(self.place / name, config, data, name=name)
+        self.started.append(name)
+        self.finish(run)
+        return run
+
+    def resume(self, name: str) -> None:
+        self.resumed.append(name)
+        self.finish(RunDir.open(self.place / name))
+
+    def cancel(self, name: str) -> None:
+        RunDir.open(self.place / name).write_status("stopped")
+
+
+def write_scores(folder: Path, normal: Sequence[float], anomalous: Sequence[float]) -> None:
+    folder.mkdir()
+    arrays = {"calibration.normal_scores": np.array(normal), "calibration.anomalous_scores": np.array(anomalous, dtype=float)}
+    save_file(arrays, folder / "model.safetensors")
+
+
+def finish_well(run: RunDir) -> None:
+    """The larger the seed, the better the model; the size only moves the anomalies further away."""
+    overlap = 0.0 if run.config.train.seed else 2.0
+    write_scores(run.model_path, [0.0, 1.0, 2.0], [2.5 - overlap, 3.0, 3.0 + run.config.data.size])
+    run.write_status("done")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module, "POLL_SECONDS", 0.01)
+
+
+def make_sweep(tmp_path: Path, grid: dict[str, Any] = GRID) -> Sweep:
+    return Sweep.create(tmp_path / "search", tmp_path, preset("tiny"), grid)
+
+
+def test_every_combination_is_trained_once_and_the_best_is_named(tmp_path: Path) -> None:
+    search, jobs = make_sweep(tmp_path), FakeJobs(tmp_path / "runs", finish_well)
+    seen: list[int] = []
+    assert search.run(jobs, on_trial=lambda trial: seen.append(trial.number)) == "done"  # type: ignore[arg-type]
+    trials = search.trials()
+    assert seen == [0, 1, 2, 3] and len(jobs.started) == 4
+    assert [dict(trial.values) for trial in trials] == [{"train.seed": s, "data.size": d} for s in (0, 1) for d in (32, 64)]
+    assert [trial.state for trial in trials] == ["done"] * 4
+    assert {RunDir.open(jobs.place / trial.run).config.train.seed for trial in trials} == {0, 1}
+    assert trials[0].auroc == pytest.approx(7 / 9) and trials[2].auroc == 1.0
+    best = search.best()
+    assert best is not None and best.values["train.seed"] == 1
+    assert best.separation == max(trial.separation or 0 for trial in trials if trial.auroc == 1.0)
+
+
+def test_running_it_again_trains_nothing_anew(tmp_path: Path) -> None:
+    search, jobs = make_sweep(tmp_path), FakeJobs(tmp_path / "runs", finish_well)
+    search.run(jobs)  # type: ignore[arg-type]
+    before = search.trials()
+    again = Sweep.open(search.path)
+    assert again.run(jobs) == "done" and len(jobs.started) == 4  # type: ignore[arg-type]
+    assert again.trials() == before
+
+
+def test_a_failed_training_is_a_failed_trial_and_the_search_goes_on(tmp_path: Path) -> None:
+    def finish(run: RunDir) -> None:
+        if run.config.data.size == 64:
+            run.write_status("failed", detail="The gradient is not finite.")
+        else:
+            finish_well(run)
+
+    search, jobs = make_sweep(tmp_path), FakeJobs(tmp_path / "runs", finish)
+    assert search.run(jobs) == "done"  # type: ignore[arg-type]
+    assert [trial.state for trial in search.trials()] == ["done", "failed", "done", "failed"]
+    assert search.trials()[1].detail == "The gradient is not finite."
+    best = search.best()
+    assert best is not None and best.number == 2
+
+
+def test_a_search_that_died_goes_on_in_the_run_it_was_training(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def die(run: RunDir) -> None:
+        if run.name.endswith("001"):
+            run.write_status("stopped")
+            raise Killed
+        finish_well(run)
+
+    search, jobs = make_sweep(tmp_path), FakeJobs(tmp_path / "runs", die)
+    with pytest.raises(Killed):
+        search.run(jobs)  # type: ignore[arg-type]
+    assert [trial.state for trial in search.trials()] == ["done", "running", "waiting", "waiting"]
+    jobs.finish = finish_well
+    assert Sweep.open(search.path).run(jobs) == "done"  # type: ignore[arg-type]
+    assert jobs.resumed == ["search-001"] and len(jobs.started) == 4
+    assert [trial.state for trial in search.trials()] == ["done"] * 4
+
+
+def test_asking_it_to_stop_stops_the_present_run_and_keeps_the_rest(tmp_path: Path) -> None:
+    search = make_sweep(tmp_path)
+    jobs = FakeJobs(tmp_path / "runs", lambda run: search.cancel() if run.name.endswith("001") else finish_well(run))
+    assert search.run(jobs) == "stopped"  # type: ignore[arg-type]
+    assert [trial.state for trial in search.trials()] == ["done", "running", "waiting", "waiting"]
+    assert not search.cancelled(), "the request has been met"
+
+
+def test_one_process_leads_a_search(tmp_path: Path) -> None:
+    search = make_sweep(tmp_path, {"train.seed": [0]})
+    inside, go = threading.Event(), threading.Event()
+
+    def wait(run: RunDir) -> None:
+        inside.set()
+        go.wait(10)
+        finish_well(run)
+
+    thread = threading.Thread(target=search.run, args=[FakeJobs(tmp_path / "runs", wait)])
+    thread.start()
+    inside.wait(10)
+    other = Sweep.open(search.path)
+    assert other.alive()
+    go.set()
+    thread.join()
+    assert not other.alive()
+
+
+@pytest.mark.parametrize(
+    ("grid", "words"),
+    [
+        ({}, "empty"),
+        ({"train.seed": []}, "empty"),
+        ({"train.sede": [1]}, "train.seed"),
+        ({"data.size": [32, 33]}, "multiple of 32"),
+        ({"train.seed": list(range(MOST_TRIALS + 1))}, "Leave out"),
+    ],
+)
+def test_a_grid_that_cannot_be_trained_is_refused_before_anything_is_written(tmp_path: Path, grid: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        make_sweep(tmp_path, grid)
+    assert not (tmp_path / "search").exists()
+
+
+def test_a_folder_holds_one_search(tmp_path: Path) -> None:
+    make_sweep(tmp_path)
+    with pytest.raises(TrainingError, match="--resume"):
+        make_sweep(tmp_path)
+    with pytest.raises(TrainingError, match="holds no search"):
+        Sweep.open(tmp_path)
+    (tmp_path / "search" / "sweep.json").write_text("{}")
+    with pytest.raises(TrainingError, match="cannot be understood"):
+        Sweep.open(tmp_path / "search")
+
+
+def test_a_model_without_calibration_anomalies_has_no_value(tmp_path: Path) -> None:
+    write_scores(tmp_path / "model", [0.0, 1.0], [])
+    with pytest.raises(TrainingError, match="boundary=auto"):
+        validation(tmp_path / "model")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        validation(tmp_path / "nowhere")
+
+
+def test_the_command_reads_grids_and_shows_what_was_found(tmp_path: Path) -> None:
+    assert parse_row("train.seed=0,1") == ("train.seed", [0, 1])
+    assert parse_row("data.augment=flip, none") == ("data.augment", ["flip", "none"])
+    search = make_sweep(tmp_path)
+    search.run(FakeJobs(tmp_path / "runs", finish_well))  # type: ignore[arg-type]
+    shown = CliRunner().invoke(command, ["--out", str(search.path), "--show", "--json"], catch_exceptions=False)
+    document = json.loads(shown.stdout)
+    assert document["best"] in (2, 3) and len(document["trials"]) == 4
+    for wrong in (["--out", "x"], ["d", "--out", "x", "--grid", "seed"], ["d", "--out", "x", "--show"]):
+        assert CliRunner().invoke(command, wrong).exit_code == 2
