@@ -16,6 +16,7 @@ from panda_core.errors import PandaError
 COMMANDS = {
     "inspect": ("panda_core.cli.inspecting", "inspect", "Inspect an image or a folder of images with a model."),
     "train": ("panda_core.cli.training", "train", "Train a model on a folder of normal images, or resume a training."),
+    "estimate": ("panda_core.cli.estimating", "estimate", "Say how long a training would take here, from a few real steps."),
     "sweep": ("panda_core.cli.sweeping", "sweep", "Train every combination of a few fields' values; name the best."),
     "calibrate": ("panda_core.cli.training", "calibrate", "Give a model a new boundary from your own images."),
     "pretext": ("panda_core.cli.training", "pretext", "Pre-train the specific perceptual network on normal images."),

@@ -82,6 +82,8 @@ class Card:
     """Of the tensor file."""
     operating_point: OperatingPoint | None = None
     """Thresholds set by a person; None: the calibration's own."""
+    parent: str = ""
+    """Name of the model it was fine-tuned from; "" for one that was trained from scratch."""
     format: int = FORMAT
 
     def to_dict(self) -> dict[str, Any]:

@@ -41,6 +41,26 @@ TINY = replace(
     train=replace(BALANCED.train, warmup_steps=6, adversarial_steps=4, batch=4, adversarial_batch=4),
 )
 
+TUNING_STEPS = 4
+"""A fine-tuned model takes this fraction of the parent's steps, at half its learning rates: it knows most of it already."""
+
+
+def tuned(parent: Config) -> Config:
+    """The configuration of a fine-tuning: the parent's networks, losses and scoring, a short schedule, gentle steps."""
+    train = parent.train
+    return replace(
+        parent,
+        train=replace(
+            train,
+            warmup_steps=max(1, train.warmup_steps // TUNING_STEPS) if train.warmup_steps else 0,
+            adversarial_steps=max(1, train.adversarial_steps // TUNING_STEPS) if train.adversarial_steps else 0,
+            warmup_lr=train.warmup_lr / 2,
+            generator_lr=train.generator_lr / 2,
+            critic_lr=train.critic_lr / 2,
+        ),
+    )
+
+
 PRESETS: dict[str, Config] = {"paper": PAPER, "balanced": BALANCED, "best": BEST, "tiny": TINY}
 
 

@@ -51,6 +51,8 @@ def call_json(capsys: Captured, *arguments: object) -> Any:
 
 
 OPTIONS = {
+    "estimate": "--from",
+    "sweep": "--grid",
     "inspect": "--pixel-threshold",
     "train": "--resume",
     "calibrate": "--anomalies",
@@ -239,6 +241,7 @@ def test_a_wrong_data_folder_can_be_corrected_with_the_same_command(capsys: Capt
 
 def test_resume_finishes_what_a_stop_left(capsys: Captured, toy_folder: Path, tmp_path: Path) -> None:
     made = RunDir.create(tmp_path / "run", preset("tiny"), toy_folder)
+    made.write_status("stopped")
     made.cancel()
     code, _, _ = call(capsys, "train", "--run", made.path, "--resume", "--device", "cpu")
     assert code == 0 and made.status().state == "done" and not made.cancelled()

@@ -13,23 +13,35 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from panda_core.cli.console import ERR, device_option, model_option, progress
-from panda_core.presets import PRESETS
+from panda_core.presets import PRESETS, tuned
 from panda_core.presets import preset as find_preset
 
 if TYPE_CHECKING:
+    from panda_core.config import Config
     from panda_core.runs import RunDir
+
+
+preset_option = click.option("--preset", default="best", show_default=True, help=f"One of: {', '.join(PRESETS)}.")
+from_option = click.option(
+    "--from", "parent", metavar="MODEL", help="Fine-tune this model instead of starting from scratch; --preset is then not used."
+)
+set_option = click.option(
+    "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change one field, e.g. --set data.size=96 (repeatable)."
+)
+exclude_option = click.option(
+    "--exclude", type=click.Path(path_type=Path), multiple=True, metavar="IMAGE", help="An image of DATA to leave out (repeatable)."
+)
 
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path), required=False)
 @click.option("--run", "run_path", type=click.Path(path_type=Path), required=True, help="Folder of this training: checkpoints, log, model.")
-@click.option("--preset", default="best", show_default=True, help=f"One of: {', '.join(PRESETS)}.")
-@click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change one field, e.g. --set data.size=96 (repeatable).")
+@preset_option
+@from_option
+@set_option
 @click.option("--name", help="Name of the model; the run folder's name by default.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --run.")
-@click.option(
-    "--exclude", type=click.Path(path_type=Path), multiple=True, metavar="IMAGE", help="An image of DATA to leave out (repeatable)."
-)
+@exclude_option
 @click.option("--low-priority", is_flag=True, help="Let other programs on this machine go first.")
 @click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="Devices to train on in parallel.")
 @device_option
@@ -37,6 +49,7 @@ def train(
     data: Path | None,
     run_path: Path,
     preset: str,
+    parent: str | None,
     changes: tuple[str, ...],
     name: str | None,
     resume: bool,
@@ -54,13 +67,14 @@ def train(
     \b
     Example:  panda train good_parts/ --run runs/parts --set data.augment=none
               panda train --run runs/parts --resume
+              panda train new_light/ --run runs/parts-2 --from runs/parts/model
     """
     from panda_core.runs import RunDir
     from panda_core.worker import work
 
     if resume:
-        if data or changes or exclude:
-            raise click.UsageError("--resume takes data and settings from the run; leave out DATA, --set and --exclude.")
+        if data or changes or exclude or parent:
+            raise click.UsageError("--resume takes data and settings from the run; leave out DATA, --set, --from and --exclude.")
         run = RunDir.open(run_path)
         if not run.alive() and run.status().state != "created":
             run.clear_cancel()  # left behind by a stop that became a kill; before it began, a request to stop is meant
@@ -69,12 +83,14 @@ def train(
     elif devices > 1 and (run_path / "config.json").exists() and _is_helper_process():
         run = RunDir.open(run_path)  # the first process has made it
     else:
+        base, model = starting_point(preset, parent)
         run = RunDir.create(
             run_path,
-            find_preset(preset).override(**dict(map(parse_change, changes))),
+            base.override(**dict(map(parse_change, changes))),
             data,
             name=name,
-            exclude=_hashes(exclude),
+            parent=model,
+            exclude=hashes(exclude),
             device=device,
         )
     with _watch(run):
@@ -85,7 +101,18 @@ def train(
         ERR.print(run.status().detail)
 
 
-def _hashes(images: tuple[Path, ...]) -> list[str]:
+def starting_point(preset: str, parent: str | None) -> tuple[Config, Path | None]:
+    """The configuration to begin with, and the folder of the model to fine-tune. Raises ConfigError, ModelError."""
+    if parent is None:
+        return find_preset(preset), None
+    from panda_core.card import find_model, read_card
+
+    folder = find_model(parent)
+    return tuned(read_card(folder).config), folder
+
+
+def hashes(images: tuple[Path, ...]) -> list[str]:
+    """SHA-256 of image files. Raises ImageError."""
     from panda_core.data.images import content_hash
 
     return [content_hash(path) for path in images]
@@ -154,7 +181,6 @@ def calibrate(
     from panda_core.calibration import calibrate as fit
     from panda_core.card import find_model
     from panda_core.checkpoint import load_model, save_model
-    from panda_core.config import Config
     from panda_core.data.images import list_images
     from panda_core.devices import pick_device
     from panda_core.errors import FolderError

@@ -1,0 +1,53 @@
+"""A fine-tuned model beside the one it came from, on the same images, each judged at its own boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from panda_core.errors import ImageError
+from panda_core.inspector import Inspector
+from panda_core.scoring.decision import boundary_in_use
+
+
+def compare(
+    parent: Inspector,
+    child: Inspector,
+    normal: Sequence[Path],
+    anomalous: Sequence[Path],
+    *,
+    on_image: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """False alarms and misses of both on the same images, JSON-ready; ``on_image`` is called after each look and may raise.
+
+    Where these images have calibrated the child, they flatter it: whoever shows the numbers says so.
+    """
+    counts = {"normal": 0, "anomalous": 0}
+    wrong = {(who, kind): 0 for who in ("parent", "child") for kind in counts}
+    examples: list[dict[str, Any]] = []
+    for kind, paths in (("normal", normal), ("anomalous", anomalous)):
+        for path in paths:
+            verdicts: dict[str, bool] = {}
+            scores: dict[str, float] = {}
+            try:
+                for who, inspector in (("parent", parent), ("child", child)):
+                    scores[who] = inspector.inspect(path).score
+                    verdicts[who] = scores[who] > boundary_in_use(inspector.calibration).value
+                    on_image()
+            except ImageError:
+                continue  # the folder scan has listed it
+            counts[kind] += 1
+            for who, called_anomalous in verdicts.items():
+                wrong[who, kind] += called_anomalous != (kind == "anomalous")
+            if verdicts["parent"] != verdicts["child"]:
+                examples.append({"path": str(path), "kind": kind, "parent": scores["parent"], "child": scores["child"]})
+    return {
+        "parent": parent.model.name,
+        **counts,
+        "parent_false_alarms": wrong["parent", "normal"],
+        "false_alarms": wrong["child", "normal"],
+        "parent_misses": wrong["parent", "anomalous"],
+        "misses": wrong["child", "anomalous"],
+        "changed": examples[:50],
+    }

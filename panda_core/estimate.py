@@ -1,0 +1,116 @@
+"""How long a training will take here: a few of its own steps, measured on its own images, thrown away afterwards."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from panda_core.config import Config
+from panda_core.data.batches import Batches
+from panda_core.data.folders import Splits, scan
+from panda_core.data.images import prepare
+from panda_core.detectors import Detector, build_detector
+from panda_core.finishing import readable_images
+from panda_core.percept import PerceptualEvidence
+from panda_core.resume import save_state
+from panda_core.trainer import concrete, make_fabric
+from panda_core.training import Trainer
+
+MEASURED_STEPS = 3
+MEASURED_IMAGES = 8
+SYNTHETIC = 2
+"""Synthetic anomalies looked at for each held-out image when calibrating."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Seconds, measured on this machine with nothing else assumed to run."""
+
+    seconds: float
+    """Of the whole training, from the scan to the model folder."""
+    warmup_step: float
+    """0 without a warm-up."""
+    game_step: float
+    """A step of the game between generator and critic; 0 without one."""
+    calibrate: float
+    """Perceptual evidence, calibration and writing, together."""
+    images: int
+    """Normal images trained on."""
+    held_out: int
+    device: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def estimate(config: Config, data: str | Path, *, exclude: Collection[str] = (), device: str = "auto") -> Estimate:
+    """Measure MEASURED_STEPS steps of each kind after one that warms up. Self-supervised pre-training is not measured.
+
+    Raises FolderError, WeightsError, ConfigError, as the training would.
+    """
+    config = concrete(config)
+    fabric = make_fabric(config, device, 1)
+    started = time.perf_counter()
+    splits = scan(Path(data), data=config.data, seed=config.train.seed, exclude=exclude)
+    scanned = time.perf_counter() - started
+    torch.manual_seed(0)
+    # The specific perceptual network is not trained yet; untrained it costs the same.
+    detector = build_detector(config, pretrained=config.loss.reconstruction != "perceptual-specific")
+    train = config.train
+    with Batches(splits.train, size=config.data.size, augment=config.data.augment, batch=train.batch, seed=train.seed) as batches:
+        trainer = Trainer(detector, config=train, fabric=fabric)
+        warm = _measure(trainer, batches, 0, train.warmup_steps)
+        game = _measure(trainer, batches, train.warmup_steps, train.warmup_steps + train.adversarial_steps)
+        saved = _saving(trainer)
+    epochs = trainer.total // max(1, len(splits.train) // train.batch)
+    finish = _finishing(config, detector, fabric.device, splits)
+    seconds = scanned + train.warmup_steps * warm + train.adversarial_steps * game + epochs * saved + finish
+    return Estimate(seconds, warm, game, finish, len(splits.train), len(splits.validation), str(fabric.device))
+
+
+def _measure(trainer: Trainer, batches: Batches, first: int, stop: int) -> float:
+    """Median seconds of a step from ``first`` on; 0 where there is none."""
+    found: list[float] = []
+    trainer.step, trainer.total = first, min(stop, first + 1 + MEASURED_STEPS)
+    trainer.fit(batches, on_step=lambda progress: found.append(progress.seconds))
+    trainer.total = trainer.config.warmup_steps + trainer.config.adversarial_steps
+    return median(found[1:] or found) if found else 0.0
+
+
+def _saving(trainer: Trainer) -> float:
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as place:
+        save_state(Path(place) / "state.safetensors", trainer.state())
+    return time.perf_counter() - started
+
+
+def _finishing(config: Config, detector: Detector, device: torch.device, splits: Splits) -> float:
+    """Seconds from the last step to the model: every training image through f, every held-out one and its anomalies through all."""
+    images = [image for image, _ in zip(readable_images(splits.train), range(MEASURED_IMAGES), strict=False)]
+    looked = SYNTHETIC * len(splits.validation) + len(splits.validation) + len(splits.anomalous)
+    each = _seconds_each(images, config.data.size, device, detector.examine)
+    seconds = looked * each
+    if config.percept.enabled:
+        percept = PerceptualEvidence(config.percept, pretrained=True).to(device).eval()
+        one = _seconds_each(images, config.percept.size, device, percept.features)
+        seconds += (len(splits.train) + looked) * one
+    return seconds
+
+
+def _seconds_each(images: Sequence[Any], size: int, device: torch.device, look: Any) -> float:
+    x = torch.stack([torch.from_numpy(prepare(image, size)) for image in images]).to(device)
+    times = []
+    with torch.inference_mode():
+        for _ in range(2):
+            started = time.perf_counter()
+            look(x)
+            times.append(time.perf_counter() - started)
+    return times[-1] / len(images)

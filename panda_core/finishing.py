@@ -1,0 +1,158 @@
+"""The end of a training: perceptual evidence, calibration, measurement, comparison with the parent, and last the model folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from panda_core.calibration import calibrate
+from panda_core.card import Card, DataCard, Metric, read_card, versions
+from panda_core.checkpoint import DetectorModule, Model, load_model, save_model
+from panda_core.comparison import compare
+from panda_core.config import Config
+from panda_core.data.folders import Splits, labelled_test
+from panda_core.data.images import prepare, read_image
+from panda_core.durable import replace_text
+from panda_core.errors import FolderError, ImageError, ModelError
+from panda_core.evaluation import evaluate, trivial_baseline
+from panda_core.inspection import Picture
+from panda_core.inspector import Inspector
+from panda_core.percept import PerceptualEvidence
+from panda_core.runs import RunDir
+
+
+class Finishing:
+    """Makes a model of a trained detector; ``heed`` is called all the time and may raise to end it."""
+
+    def __init__(
+        self,
+        run: RunDir,
+        config: Config,
+        fabric: Fabric,
+        splits: Splits,
+        *,
+        say: Callable[[str, str], None],
+        heed: Callable[..., None],
+    ) -> None:
+        """``say(stage, sentence)`` tells whoever watches."""
+        self.run, self.config, self.fabric, self.splits, self.say, self.heed = run, config, fabric, splits, say, heed
+        self.total = config.train.warmup_steps + config.train.adversarial_steps
+
+    def finish(self, detector: torch.nn.Module, *, seconds: float) -> None:
+        """Write the model folder, which appears whole and last, and the status "done"."""
+        splits = self.splits
+        percept = self._fit_percept(splits.train)
+        card = Card(
+            name=self.run.name,
+            title=self.run.name,
+            config=self.config,
+            data=DataCard(
+                description=f"Normal images of the folder {self.run.data.name}",
+                licence="not stated",
+                sources=(),
+                train=len(splits.train),
+                validation=len(splits.validation),
+                fingerprint=splits.fingerprint,
+            ),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=versions(),
+            parent=_name_of(self.run.parent) if self.run.parent else "",
+        )
+        model = Model(self.run.name, self.config, cast(DetectorModule, detector.eval()), percept, None, card)
+        self.say("calibrate", "Calibrating on held-out images.")
+        model.calibration = calibrate(
+            model,
+            splits.validation,
+            anomalous_paths=splits.anomalous,
+            scoring=self.config.scoring,
+            seed=self.config.train.seed,
+            on_progress=self.heed,
+        )
+        metric = self._measure(model)
+        model.card = replace(model.card, metrics=(metric,) if metric else ())
+        self._compare(model)
+        save_model(self.run.model_path, model)
+        boundary = model.calibration.boundary
+        self.run.record({"event": "done", "seconds": seconds, "boundary": boundary.value, "boundary_kind": boundary.kind})
+        self.run.write_status("done", detail=boundary.reason, step=self.total, total=self.total)
+
+    def _measure(self, model: Model) -> Metric | None:
+        """The finished model on the folder's labelled test images, where it has some; nothing was or will be chosen by them."""
+        try:
+            samples = labelled_test(self.run.data) if (self.run.data / "test").is_dir() else []
+        except FolderError:
+            samples = []
+        if not samples:
+            return None
+        self.say("evaluate", "Measuring on the folder's test images.")
+        report = evaluate(Inspector(model), self.run.data, seed=self.config.train.seed, on_progress=self.heed)
+        return Metric(
+            data=f"{self.run.data.name} test",
+            auroc=report.auroc,
+            auroc_ci=report.auroc_ci,
+            normal=report.normal,
+            anomalous=report.anomalous,
+            trivial_auroc=trivial_baseline(self.splits.train, samples),
+            pixel_auroc=report.pixel_auroc,
+        )
+
+    def _compare(self, model: Model) -> None:
+        """False alarms and misses beside those of the model this one came from."""
+        if self.run.parent is None:
+            return
+        self.say("compare", "Comparing with the model it came from.")
+        try:
+            parent = Inspector(load_model(self.run.parent, device=self.fabric.device))
+        except ModelError as error:
+            self.run.record({"event": "warning", "step": self.total, "message": f"There is no comparison: {error}"})
+            return
+        found = compare(parent, Inspector(model), self.splits.validation, self.splits.anomalous, on_image=self.heed)
+        replace_text(self.run.path / "comparison.json", json.dumps(found), durable=False)
+        self.run.record({"event": "compared", **_without_examples(found)})
+
+    def _fit_percept(self, paths: Sequence[Path]) -> PerceptualEvidence | None:
+        if not self.config.percept.enabled:
+            return None
+        self.say("percept", "Fitting perceptual evidence.")
+        percept = PerceptualEvidence(self.config.percept, pretrained=True)
+        self.fabric.to_device(percept)
+        percept.fit(self._prepared(paths))
+        return percept.eval()
+
+    def _prepared(self, paths: Sequence[Path], *, batch: int = 16) -> Iterator[Tensor]:
+        images = []
+        for image in readable_images(paths):
+            self.heed()
+            images.append(torch.from_numpy(prepare(image, self.config.percept.size)))
+            if len(images) == batch:
+                yield self.fabric.to_device(torch.stack(images))
+                images = []
+        if images:
+            yield self.fabric.to_device(torch.stack(images))
+
+
+def _name_of(model: Path) -> str:
+    # Its folder may be gone by now, or be called "model", as that of every run.
+    with suppress(ModelError):
+        return read_card(model).name
+    return model.name
+
+
+def _without_examples(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if key != "changed"}
+
+
+def readable_images(paths: Sequence[Path]) -> Iterator[Picture]:
+    """The images that can be read, each decoded once; the folder scan has listed the others."""
+    for path in paths:
+        with suppress(ImageError):
+            yield read_image(path)
