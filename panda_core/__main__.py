@@ -15,6 +15,7 @@ from panda_core.errors import PandaError
 
 COMMANDS = {
     "inspect": ("panda_core.cli.inspecting", "inspect", "Inspect an image or a folder of images with a model."),
+    "check": ("panda_core.cli.checking", "check", "Look through a folder before training on it."),
     "train": ("panda_core.cli.training", "train", "Train a model on a folder of normal images, or resume a training."),
     "estimate": ("panda_core.cli.estimating", "estimate", "Say how long a training would take here, from a few real steps."),
     "sweep": ("panda_core.cli.sweeping", "sweep", "Train every combination of a few fields' values; name the best."),

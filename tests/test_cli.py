@@ -51,6 +51,7 @@ def call_json(capsys: Captured, *arguments: object) -> Any:
 
 
 OPTIONS = {
+    "check": "--preset",
     "estimate": "--from",
     "sweep": "--grid",
     "inspect": "--pixel-threshold",

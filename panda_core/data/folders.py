@@ -27,7 +27,8 @@ LAYOUTS = "Expected: train/good/ (MVTec layout), normal/ or good/ (and anomalous
 
 _NEAR = (0.97, 0.99, 0.997, 0.999)
 """Correlations of 16 x 16 thumbnails, tried in turn, above which two images are near-duplicates."""
-_THUMBNAIL = 16
+THUMBNAIL = 16
+"""Pixels a side of the pictures that are compared to find near-duplicates."""
 _BLOCK = 1024
 
 Thumbnail = NDArray[np.float32]
@@ -63,7 +64,9 @@ class LabelledImage(NamedTuple):
     mask: Path | None
 
 
-class _Sample(NamedTuple):
+class Sample(NamedTuple):
+    """A readable image: SHA-256 of the file and THUMBNAIL² grey values in [-1, 1]."""
+
     path: Path
     digest: str
     thumbnail: Thumbnail
@@ -93,7 +96,7 @@ def scan(
     anomalous = _usable(anomalous_paths, seen, problems, exclude, lambda done: on_progress(len(normal_paths) + done, total))
     if len(normal) < data.minimum:
         raise FolderError(_too_few(Path(folder), len(normal), data.minimum, problems))
-    held_out = _hold_out(normal, fraction=data.validation_fraction, seed=seed)
+    held_out = hold_out(normal, fraction=data.validation_fraction, seed=seed)
     return Splits(
         train=tuple(sample.path for sample in normal if sample.digest not in held_out),
         validation=tuple(sample.path for sample in normal if sample.digest in held_out),
@@ -160,19 +163,19 @@ def _too_few(folder: Path, count: int, minimum: int, problems: Sequence[Problem]
     return f"{folder} holds {count} usable normal images; {minimum} are needed.{left_out} Add images, or lower data.minimum."
 
 
-def _examine(path: Path) -> _Sample | Problem:
+def _examine(path: Path) -> Sample | Problem:
     try:
-        thumbnail = prepare(read_image(path), _THUMBNAIL).mean(axis=0).ravel()
-        return _Sample(path, content_hash(path), thumbnail)
+        thumbnail = prepare(read_image(path), THUMBNAIL).mean(axis=0).ravel()
+        return Sample(path, content_hash(path), thumbnail)
     except ImageError as error:
         return Problem(path, error.reason)
 
 
 def _usable(
     paths: Sequence[Path], seen: dict[str, Path], problems: list[Problem], exclude: Collection[str], on_file: Callable[[int], None]
-) -> list[_Sample]:
+) -> list[Sample]:
     """Readable images whose content is neither in ``seen`` nor in ``exclude``; adds to ``seen`` and ``problems``."""
-    samples: list[_Sample] = []
+    samples: list[Sample] = []
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
     try:
         for done, item in enumerate(pool.map(_examine, paths), start=1):
@@ -191,17 +194,17 @@ def _usable(
     return samples
 
 
-def _fingerprint(normal: Sequence[_Sample], anomalous: Sequence[_Sample]) -> str:
+def _fingerprint(normal: Sequence[Sample], anomalous: Sequence[Sample]) -> str:
     lines = sorted(f"normal {sample.digest}" for sample in normal) + sorted(f"anomalous {sample.digest}" for sample in anomalous)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _hold_out(samples: Sequence[_Sample], *, fraction: float, seed: int) -> set[str]:
+def hold_out(samples: Sequence[Sample], *, fraction: float, seed: int) -> set[str]:
     """Content hashes of the validation images: groups of near-duplicates in an order by hash, each taken if it still fits."""
     count = len(samples)
     wanted = min(max(4, round(fraction * count)), count - 2)
     samples = sorted(samples, key=lambda sample: sample.digest)
-    labels = _group(np.stack([sample.thumbnail for sample in samples]), largest=min(max(4, count // 10), count // 2))
+    labels = group_near(samples)
     groups: dict[int, list[str]] = {}
     for label, sample in zip(labels, samples, strict=True):
         groups.setdefault(int(label), []).append(sample.digest)
@@ -216,6 +219,12 @@ def _hold_out(samples: Sequence[_Sample], *, fraction: float, seed: int) -> set[
         if size <= wanted or (len(held_out) < 4 and size <= count - 2):
             held_out.update(group)
     return held_out
+
+
+def group_near(samples: Sequence[Sample]) -> NDArray[np.intp]:
+    """n >= 2 images -> n group labels; images of one label are near-duplicates. No group is larger than a tenth of all, or 4."""
+    count = len(samples)
+    return _group(np.stack([sample.thumbnail for sample in samples]), largest=min(max(4, count // 10), max(1, count // 2)))
 
 
 def _group(thumbnails: Thumbnail, *, largest: int) -> NDArray[np.intp]:
