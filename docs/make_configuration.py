@@ -6,14 +6,13 @@ say something else than the code; a test compares the two.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import inspect
 import typing
 from collections.abc import Iterator
 from pathlib import Path
 
 from panda_core.config import Config
+from panda_core.fields import choices, meanings
 from panda_core.presets import PRESETS
 
 PAGE = Path(__file__).parent / "configuration.md"
@@ -29,17 +28,6 @@ A configuration is a preset and the fields you change: `panda train FOLDER --run
 *(open)* marks what the paper leaves open: the value is our choice. A preset is listed where it differs from the default; `--preset` is
 `best` if you say nothing. Why the presets are what they are: [method](method.md).
 """
-
-
-def meanings(kind: type) -> dict[str, str]:
-    """Field name -> the docstring below it ("" without one)."""
-    (body,) = [node.body for node in ast.parse(inspect.getsource(kind)).body if isinstance(node, ast.ClassDef)]
-    found: dict[str, str] = {}
-    for node, following in zip(body, [*body[1:], None], strict=True):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            has_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-            found[node.target.id] = inspect.cleandoc(str(following.value.value)) if has_text else ""  # type: ignore[union-attr]
-    return found
 
 
 def differing(section: str, name: str, default: typing.Any) -> str:
@@ -65,14 +53,9 @@ def write_section(section: str, part: typing.Any) -> Iterator[str]:
         if not dataclasses.is_dataclass(default):
             dotted = f"{section}.{field.name}" if section else field.name
             presets = "" if field.name == "preset" else differing(section, field.name, default)
-            choice = f" One of {type_choices(part, field.name)}." if type_choices(part, field.name) else ""
+            words = ", ".join(f"`{word}`" for word in choices(type(part), field.name))
+            choice = f" One of {words}." if words else ""
             yield f"| `{dotted}` | `{default}` | {presets} | {cell(texts[field.name])}{choice} |"
-
-
-def type_choices(part: typing.Any, name: str) -> str:
-    """The allowed words of a Literal field, "" for any other."""
-    hint = typing.get_type_hints(type(part))[name]
-    return ", ".join(f"`{word}`" for word in typing.get_args(hint)) if typing.get_origin(hint) is typing.Literal else ""
 
 
 def page() -> str:

@@ -21,14 +21,14 @@ LAYERS: tuple[set[str], ...] = (
     {"errors", "places", "spreadsheet"},
     {"strict", "roots", "durable", "events"},
     {"config"},
-    {"presets"},
+    {"presets", "fields"},
     {"inspection", "devices", "runs"},
     {"card", "turns"},
     {"scoring", "nets", "data", "procedural", "history", "roi", "jobs"},
     {"pretrained", "pretext", "pooled", "sweep"},
     {"detectors", "percept"},
     {"training", "checkpoint"},
-    {"inspector", "resume", "tuning", "watching"},
+    {"inspector", "resume", "tuning", "watching", "library"},
     {"calibration", "evaluation", "comparison"},
     {"finishing", "feedback"},
     {"trainer"},
@@ -41,7 +41,7 @@ LAYERS: tuple[set[str], ...] = (
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 
 FREE_OF_TORCH = (
-    *("scoring", "data", "procedural", "card", "runs", "events", "turns", "jobs", "sweep", "worker", "history", "roi"),
+    *("scoring", "data", "procedural", "card", "runs", "events", "turns", "jobs", "sweep", "worker", "library", "history", "roi"),
     *("rendering", "batch", "video", "report", "cli", "__main__", "ui"),
 )
 """Parts whose import must not load torch: arithmetic and decoding stay light, and the page and `--help` open at once."""

@@ -1,11 +1,11 @@
 // The calibration scores as a histogram with fitted densities. Plotly draws it once an image; boundary and needle are two
 // elements of our own on top, because they move sixty times a second and Plotly does not.
+import {loadPlotly} from './plotly.js';
 import {node, number} from './text.js';
 
 const MARGIN = {l: 8, r: 8, t: 4, b: 20}; // left and right: half a slider's thumb, so that line and thumb stand in one column
 const BINS = 36;
 const CURVE = 120;
-let bundle = null;
 
 /** {element, show({normal, anomalous, range, score}), place(boundary)}; `normal` and `anomalous` are {scores, mean, sd}. */
 export function createPlot() {
@@ -40,7 +40,7 @@ export function createPlot() {
     draw();
     putBoth();
     whenIdle(async () => {
-      if (state.plotly || !(state.plotly = await plotly())) return;
+      if (state.plotly || !(state.plotly = await loadPlotly())) return;
       await draw();
       chart.on('plotly_relayout', () => { state.seen = [...chart.layout.xaxis.range]; putBoth(); });
     });
@@ -54,16 +54,6 @@ export function createPlot() {
 
   new MutationObserver(() => state.shown && draw()).observe(document.body, {attributeFilter: ['class']});
   return {element, show, place};
-}
-
-// plotly.js is 4.5 MB: fetched once, from this host, when the first result is already on the screen; null where that fails.
-function plotly() {
-  bundle ??= new Promise(resolve => {
-    const src = new URL('plotly.min.js', import.meta.url);
-    const script = node('script', {src, onload: () => resolve(window.Plotly), onerror: () => resolve(null)});
-    document.head.append(script);
-  });
-  return bundle;
 }
 
 function whenIdle(run) {

@@ -1,5 +1,6 @@
 // Score over time. Plotly draws the curve when frames come; boundary and playhead are elements of our own on top, because they move
 // sixty times a second and Plotly does not.
+import {loadPlotly} from './plotly.js';
 import {node, number} from './text.js';
 import {clock} from './video_player.js';
 
@@ -41,7 +42,7 @@ export function createTimeline(container, {onSeek}) {
     state.timer = 0;
     state.drawn = performance.now();
     if (!state.rows.length) return;
-    state.plotly ??= await plotly();
+    state.plotly ??= await loadPlotly();
     if (!state.plotly) { note.textContent = 'The timeline could not be loaded. Reload the page.'; return; }
     note.hidden = true;
     const first = !chart.classList.contains('js-plotly-plot');
@@ -119,13 +120,4 @@ function figure({rows, boundary, run}, container) {
 // Smallest and largest of many numbers; a spread of twenty thousand arguments is more than some browsers take.
 function extremes(values) {
   return values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
-}
-
-// plotly.js is 4.5 MB: fetched once, from this host, when there is something to draw.
-function plotly() {
-  if (window.Plotly) return Promise.resolve(window.Plotly);
-  return new Promise(resolve => {
-    const script = node('script', {src: new URL('plotly.min.js', import.meta.url), onload: () => resolve(window.Plotly), onerror: () => resolve(null)});
-    document.head.append(script);
-  });
 }

@@ -1,0 +1,253 @@
+"""The models on this machine as things a person keeps: add, rename, copy, delete and bring back, export and import, one to begin with.
+
+Own models lie in ``models`` of `places.home`. Models that come with the program or lie in $PANDA_MODELS are left as they are: they can
+be copied and exported. A model appears and vanishes by one rename, so a list never shows half of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from panda_core.card import CARD_FILE, LARGEST_CARD, TENSOR_FILE, find_model, list_models, read_card
+from panda_core.durable import read_object, replace_text, sync_folder
+from panda_core.errors import ModelError, PandaError
+from panda_core.places import home
+
+PARTS = (CARD_FILE, TENSOR_FILE)
+"""All that a model is; nothing else is copied, exported or imported."""
+LARGEST_MODEL = 4_000_000_000
+"""Bytes of the tensors of an imported model."""
+LONGEST_NAME = 60
+KEPT_SECONDS = 30 * 86_400.0
+"""How long a deleted model can be brought back."""
+_CHUNK = 2**20
+
+
+def own_models() -> Path:
+    """The folder of a person's own models; it may not exist yet."""
+    return home() / "models"
+
+
+def is_own(model: Path) -> bool:
+    """Whether a model's folder may be renamed and deleted."""
+    return model.resolve().parent == own_models().resolve()
+
+
+def check_name(name: str) -> str:
+    """A name for a new model, without spaces around it. Raises ModelError: not usable as a folder's name, or taken."""
+    name = name.strip()
+    forbidden = set('/\\:*?"<>|\0')
+    if not name or name.startswith(".") or len(name) > LONGEST_NAME or set(name) & forbidden or not name.isprintable():
+        raise ModelError(f"“{name}” is no usable name. Take up to {LONGEST_NAME} letters, digits, spaces, dots or dashes, no dot first.")
+    if name.lower() in {folder.name.lower() for folder in list_models()}:
+        raise ModelError(f"There is a model “{name}” already. Choose another name.")
+    return name
+
+
+def free_name(name: str) -> str:
+    """``name``, or the first of "name 2", "name 3"… that is not taken. Raises ModelError where it cannot be a name."""
+    taken = {folder.name.lower() for folder in list_models()}
+    tries = (name if number == 1 else f"{name} {number}" for number in range(1, 10_000))
+    return check_name(next(one for one in tries if one.lower() not in taken))
+
+
+def add_model(source: Path, name: str) -> Path:
+    """Copy a finished model, e.g. of a run, among a person's own; returns its folder. Raises ModelError."""
+    read_card(source)
+    return _put(name, lambda place: _copy(source, place))
+
+
+def copy_model(model: str, name: str) -> Path:
+    """A second model of the same content. Raises ModelError."""
+    return add_model(find_model(model), name)
+
+
+def rename_model(model: str, name: str) -> Path:
+    """Give an own model another name; it stays the default if it was. Raises ModelError."""
+    folder = _own(model)
+    target = own_models() / check_name(name)
+    card = replace(read_card(folder), name=target.name, title=target.name)
+    try:
+        os.replace(folder, target)
+        replace_text(target / CARD_FILE, json.dumps(card.to_dict(), indent=1, allow_nan=False), durable=True)
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be renamed ({error.strerror}). Close what uses its files, then try again.") from error
+    _move_region(model, target.name)
+    if default_model() == model:
+        set_default(target.name)
+    return target
+
+
+def delete_model(model: str) -> str:
+    """Take an own model away; returns the token that `restore_model` brings it back by, for KEPT_SECONDS. Raises ModelError."""
+    folder = _own(model)
+    token = uuid.uuid4().hex
+    trash = home() / "trash" / token
+    trash.mkdir(parents=True)
+    try:
+        os.replace(folder, trash / folder.name)
+    except OSError as error:
+        trash.rmdir()
+        raise ModelError(f"{folder} cannot be deleted ({error.strerror}). Close what uses its files, then try again.") from error
+    _empty_trash()
+    return token
+
+
+def restore_model(token: str) -> Path:
+    """Undo `delete_model`; returns the folder. Raises ModelError where it is gone for good, or its name is taken by now."""
+    trash = home() / "trash" / token
+    found = [path for path in trash.iterdir() if path.is_dir()] if token.isalnum() and trash.is_dir() else []
+    if not found:
+        raise ModelError("This model was deleted for good: deleted models are kept for 30 days.")
+    target = own_models() / check_name(found[0].name)
+    own_models().mkdir(parents=True, exist_ok=True)
+    os.replace(found[0], target)
+    trash.rmdir()
+    return target
+
+
+def export_model(model: str, file: Path) -> None:
+    """Write a model as one zip file, which appears whole. Raises ModelError."""
+    folder = find_model(model)
+    read_card(folder)
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+            for part in PARTS:
+                archive.write(folder / part, part)
+        os.replace(temporary, file)
+    except OSError as error:
+        raise ModelError(f"{file} cannot be written ({error.strerror}). Choose another place, or make room.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def import_model(file: Path, *, name: str | None = None) -> Path:
+    """A model from a zip file made by `export_model`, fully checked before it appears; returns its folder.
+
+    ``name``: None takes the card's, with a number where it is taken. Raises ModelError: not such a file, damaged, too large, or of
+    another version.
+    """
+    staging = home() / "trash" / f"import-{uuid.uuid4().hex}"
+    staging.mkdir(parents=True)
+    try:
+        _unpack(file, staging)
+        card = read_card(staging)
+        if _digest(staging / TENSOR_FILE) != card.sha256:
+            raise ModelError(f"{file.name} is damaged: its tensors are not those its card describes. Export the model again.")
+        _try_load(staging)
+        return _put(name or free_name(card.name), lambda place: _copy(staging, place))
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def default_model() -> str | None:
+    """The name of the model to begin with, as a person chose it; None where nobody did or it is gone."""
+    with suppress(PandaError, OSError):
+        name = (read_object(_settings()) or {}).get("default_model")
+        if isinstance(name, str) and name in {folder.name for folder in list_models()}:
+            return name
+    return None
+
+
+def set_default(model: str) -> None:
+    """Begin with this model from now on. Raises ModelError where there is no such model or the choice cannot be kept."""
+    find_model(model)
+    try:
+        home().mkdir(parents=True, exist_ok=True)
+        settings = read_object(_settings()) or {}
+        replace_text(_settings(), json.dumps({**settings, "default_model": model}, indent=1), durable=True)
+    except OSError as error:
+        raise ModelError(f"{_settings()} cannot be written ({error.strerror}). Look at its permissions.") from error
+
+
+def _settings() -> Path:
+    return home() / "settings.json"
+
+
+def _own(model: str) -> Path:
+    folder = find_model(model)
+    if not is_own(folder):
+        raise ModelError(f"“{model}” is not one of your own models ({folder.parent}). Copy it; the copy is yours.")
+    return folder
+
+
+def _put(name: str, fill: Callable[[Path], None]) -> Path:
+    """A new own model: filled aside, renamed into its place, its card named as its folder."""
+    target = own_models() / check_name(name)
+    temporary = own_models() / f".{target.name}.{uuid.uuid4().hex}"
+    try:
+        temporary.mkdir(parents=True)
+        fill(temporary)
+        card = replace(read_card(temporary), name=target.name, title=target.name)
+        replace_text(temporary / CARD_FILE, json.dumps(card.to_dict(), indent=1, allow_nan=False), durable=True)
+        os.rename(temporary, target)
+    except OSError as error:
+        raise ModelError(f"{target} cannot be written ({error.strerror}). Make room, or look at the permissions.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    sync_folder(own_models())
+    return target
+
+
+def _copy(source: Path, place: Path) -> None:
+    for part in PARTS:
+        shutil.copyfile(source / part, place / part)
+        with (place / part).open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+def _unpack(file: Path, into: Path) -> None:
+    limits = {CARD_FILE: LARGEST_CARD, TENSOR_FILE: LARGEST_MODEL}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if sorted(archive.namelist()) != sorted(PARTS):
+                raise ModelError(f"{file.name} is not an exported model: it must hold {' and '.join(PARTS)}, and nothing else.")
+            for part in PARTS:
+                with archive.open(part) as packed, (into / part).open("wb") as target:
+                    left = limits[part]
+                    while chunk := packed.read(_CHUNK):
+                        left -= len(chunk)
+                        if left < 0:  # what the archive says of its sizes need not be true
+                            raise ModelError(f"{file.name}: {part} is too large for a model of ours.")
+                        target.write(chunk)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ModelError(f"{file.name} is not a zip file that can be read ({error}). Export the model again.") from error
+    except OSError as error:
+        raise ModelError(f"{file.name} cannot be unpacked ({error.strerror or error}). Look for free space.") from error
+
+
+def _try_load(folder: Path) -> None:
+    from panda_core.checkpoint import load_model
+
+    load_model(folder)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _move_region(old: str, new: str) -> None:
+    from panda_core.roi import clear_roi, load_roi, save_roi
+
+    region = load_roi(old)
+    if region is not None:
+        save_roi(new, region)
+        clear_roi(old)
+
+
+def _empty_trash() -> None:
+    for path in (home() / "trash").iterdir():
+        if path.stat().st_mtime < time.time() - KEPT_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,143 @@
+"""Models are kept, named, copied, deleted and brought back, sent as one file and checked when they come; shipped ones stay as they are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from panda_core import library
+from panda_core.card import find_model, list_models, read_card
+from panda_core.checkpoint import load_model
+from panda_core.errors import ModelError
+from panda_core.places import home
+from panda_core.roi import RegionOfInterest, Shape, load_roi, save_roi
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("PANDA_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def kept(tiny_model: Path) -> Path:
+    return library.add_model(tiny_model, "My parts")
+
+
+def names() -> set[str]:
+    return {folder.name for folder in list_models() if library.is_own(folder)}
+
+
+def test_a_finished_model_joins_the_others_under_its_new_name(kept: Path, tiny_model: Path) -> None:
+    assert kept == find_model("My parts") and (read_card(kept).name, read_card(kept).title) == ("My parts", "My parts")
+    assert (kept / "model.safetensors").read_bytes() == (tiny_model / "model.safetensors").read_bytes()
+    load_model(kept)
+    assert not [path for path in kept.parent.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("name", ["", "  ", ".hidden", "a/b", "..", "a\\b", "x" * 61, "tab\there", "my PARTS", "leaf"])
+def test_a_name_that_cannot_be_or_is_taken_is_refused(kept: Path, tiny_model: Path, name: str) -> None:
+    with pytest.raises(ModelError, match=r"no usable name|already"):
+        library.add_model(tiny_model, name)
+    assert names() == {"My parts"}
+
+
+def test_renaming_takes_the_region_and_the_default_along(kept: Path) -> None:
+    region = RegionOfInterest((Shape("rectangle", "include", ((0.0, 0.0), (0.5, 1.0))),))
+    save_roi("My parts", region)
+    library.set_default("My parts")
+    renamed = library.rename_model("My parts", "Bolts")
+    assert names() == {"Bolts"} and read_card(renamed).name == "Bolts"
+    assert load_roi("Bolts") == region and load_roi("My parts") is None
+    assert library.default_model() == "Bolts"
+
+
+def test_what_is_deleted_comes_back_as_it_was(kept: Path) -> None:
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    token = library.delete_model("My parts")
+    assert names() == set()
+    assert {path.name: path.read_bytes() for path in library.restore_model(token).iterdir()} == before
+    for gone in (token, "nothing", "../models", ""):
+        with pytest.raises(ModelError, match="30 days"):
+            library.restore_model(gone)
+
+
+def test_a_model_whose_name_was_taken_meanwhile_is_not_brought_back_over_it(kept: Path, tiny_model: Path) -> None:
+    token = library.delete_model("My parts")
+    library.add_model(tiny_model, "My parts")
+    with pytest.raises(ModelError, match="already"):
+        library.restore_model(token)
+    library.rename_model("My parts", "Other")
+    library.restore_model(token)
+    assert names() == {"My parts", "Other"}
+
+
+def test_models_that_came_with_the_program_can_be_copied_but_not_changed(kept: Path) -> None:
+    for change in (lambda: library.rename_model("leaf", "mine"), lambda: library.delete_model("leaf")):
+        with pytest.raises(ModelError, match="the copy is yours"):
+            change()
+    copied = library.copy_model("leaf", "my leaf")
+    assert read_card(copied).title == "my leaf" and read_card(copied).sha256 == read_card(find_model("leaf")).sha256
+
+
+def test_a_model_travels_as_one_file(kept: Path, tmp_path: Path) -> None:
+    library.export_model("My parts", tmp_path / "parts.zip")
+    assert sorted(zipfile.ZipFile(tmp_path / "parts.zip").namelist()) == ["card.json", "model.safetensors"]
+    assert library.import_model(tmp_path / "parts.zip").name == "My parts 2"
+    assert library.import_model(tmp_path / "parts.zip", name="Theirs").name == "Theirs"
+    load_model(find_model("Theirs"))
+    assert not [path for path in (home() / "trash").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda parts: {"card.json": parts["card.json"]}, "nothing else"),
+        (lambda parts: {**parts, "../evil.py": b"print()"}, "nothing else"),
+        (lambda parts: {**parts, "model.safetensors": parts["model.safetensors"][:-9] + b"tampered!"}, "damaged"),
+        (lambda parts: {**parts, "card.json": b"{"}, "damaged"),
+        (lambda parts: {**parts, "card.json": parts["card.json"].replace(b'"format": 1', b'"format": 99')}, "format 99"),
+    ],
+)
+def test_an_archive_that_is_not_a_whole_model_of_ours_is_refused(kept: Path, tmp_path: Path, spoil: object, words: str) -> None:
+    parts = spoil({path.name: path.read_bytes() for path in kept.iterdir()})  # type: ignore[operator]
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(ModelError, match=words):
+        library.import_model(tmp_path / "bad.zip")
+    assert names() == {"My parts"} and not list((home() / "trash").iterdir()) and not (tmp_path / "evil.py").exists()
+
+
+def test_a_bomb_and_a_text_are_no_models(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "LARGEST_MODEL", 1000)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("card.json", (kept / "card.json").read_bytes())
+        archive.writestr("model.safetensors", bytes(10_000))
+    with pytest.raises(ModelError, match="too large"):
+        library.import_model(tmp_path / "bomb.zip")
+    (tmp_path / "text.zip").write_text("text")
+    with pytest.raises(ModelError, match="zip file"):
+        library.import_model(tmp_path / "text.zip")
+
+
+def test_the_default_is_remembered_and_forgotten_with_its_model(kept: Path) -> None:
+    assert library.default_model() is None
+    library.set_default("My parts")
+    assert library.default_model() == "My parts"
+    shutil.rmtree(kept)
+    assert library.default_model() is None
+    (home() / "settings.json").write_text("{")
+    assert library.default_model() is None
+    with pytest.raises(ModelError, match="No model"):
+        library.set_default("nothing")
+
+
+def test_other_settings_stay(kept: Path) -> None:
+    (home() / "settings.json").write_text(json.dumps({"other": 1}))
+    library.set_default("My parts")
+    assert json.loads((home() / "settings.json").read_text()) == {"other": 1, "default_model": "My parts"}
