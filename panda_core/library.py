@@ -74,7 +74,7 @@ def copy_model(model: str, name: str) -> Path:
 
 def rename_model(model: str, name: str) -> Path:
     """Give an own model another name; it stays the default if it was. Raises ModelError."""
-    folder = _own(model)
+    folder, begins = _own(model), default_model() == model
     target = own_models() / check_name(name)
     card = replace(read_card(folder), name=target.name, title=target.name)
     try:
@@ -83,7 +83,7 @@ def rename_model(model: str, name: str) -> Path:
     except OSError as error:
         raise ModelError(f"{folder} cannot be renamed ({error.strerror}). Close what uses its files, then try again.") from error
     _move_region(model, target.name)
-    if default_model() == model:
+    if begins:
         set_default(target.name)
     return target
 
