@@ -17,6 +17,7 @@ from panda_core.card import find_model
 from panda_core.errors import PandaError
 from panda_core.history import History
 from panda_core.inspection import Inspection
+from panda_core.jobs import Jobs
 from panda_core.places import home
 from panda_core.ui import handlers, panels
 from panda_core.ui.api import Api
@@ -27,6 +28,7 @@ from panda_core.ui.history_tab import HistoryTab, mount_thumbnails
 from panda_core.ui.inspect_tab import INSPECTING, SESSION_SECONDS, InspectTab, notice_value
 from panda_core.ui.recording import Recorder, RecordingEngine
 from panda_core.ui.theme import build_theme
+from panda_core.ui.train_tab import TrainTab
 from panda_core.ui.video_tab import VideoTab
 from panda_core.ui.view import View
 
@@ -102,6 +104,8 @@ class _Page:
                 self.history = HistoryTab(self.model, history, on_calibrate=self._recalibrate, roots=roots)
         with gr.Tab("Video", id="video"):
             VideoTab(self.engine, self.model, roots=roots)
+        with gr.Tab("Train", id="train"):
+            self.train = TrainTab(Jobs(), roots=roots)
 
     def _remembering(self, source: Literal["single", "api"]) -> Engine:
         return RecordingEngine(self.engine, self.recorder, source=source) if self.recorder else self.engine
@@ -138,6 +142,7 @@ class _Page:
         self.open.upload(self._uploaded, [*tab.inputs, self.open], shown, **INSPECTING)
         self.gallery.select(self._chosen, tab.inputs, shown, **INSPECTING)
         self.model.change(self.describe, self.model, self.card, trigger_mode="always_last", concurrency_limit=None, **QUIET)
+        self.train.models_event(self._list_models, self.model, self.model, concurrency_limit=None, **QUIET)
         self.batch.open_event(self._open_of_batch, tab.inputs, shown, **INSPECTING)
         if self.history is not None:
             self.history.open_event(self._open_of_history, tab.inputs, shown, **INSPECTING)
@@ -195,6 +200,11 @@ class _Page:
             self.engine.warm()
             ready = panels.status_line(handlers.ready_line(self.engine, models))
             yield gr.skip(), gr.skip(), gr.skip(), ready, gr.skip()
+
+    def _list_models(self, picked: str | None) -> Any:
+        """The picker with the models there are now; what was picked stays where it still is."""
+        choices = [(entry.title, entry.name) for entry in self.engine.models()]
+        return gr.Dropdown(choices, value=picked if picked in {name for _, name in choices} else None, interactive=bool(choices))
 
     def describe(self, model: str | None) -> str:
         """The card of the model that is picked, by hand or by an example."""

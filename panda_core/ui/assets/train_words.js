@@ -1,0 +1,35 @@
+// Words for states, times and sizes of a training.
+
+const STATES = {
+  created: '◌ Starting', queued: '◌ Waiting for its turn', running: '● Training', done: '✓ Done', stopped: '■ Stopped', failed: '✕ Failed',
+  interrupted: '! Interrupted', damaged: '✕ Damaged',
+};
+const STAGES = {
+  load: 'loading the networks', scan: 'reading the folder', pretext: 'pre-training', train: 'training', percept: 'perceptual evidence',
+  calibrate: 'calibrating', evaluate: 'measuring', compare: 'comparing',
+};
+
+/** State of a run, with its stage while it is at work. */
+export function stateWord(run) {
+  const stage = run.state === 'running' && run.stage !== 'train' && STAGES[run.stage];
+  return stage ? `● ${stage[0].toUpperCase()}${stage.slice(1)}` : STATES[run.state] || run.state;
+}
+
+/** 40 s, 12 min, 3 h 5 min. */
+export function duration(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** How long ago a Unix time was, in words. */
+export function ago(time) {
+  const seconds = Math.max(0, Date.now() / 1000 - time);
+  if (seconds < 60) return 'just now';
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < 129_600) return `${Math.round(seconds / 3600)} h ago`;
+  return `${Math.round(seconds / 86_400)} days ago`;
+}
+
+/** Bytes as MB or GB. */
+export const bytes = value => (value < 1e9 ? `${Math.round(value / 1e6)} MB` : `${(value / 1e9).toFixed(1)} GB`);

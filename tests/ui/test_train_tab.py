@@ -1,0 +1,241 @@
+"""The Train tab's server side: what a form becomes, what is told of a run, what a stranger's answers may not do."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import gradio as gr
+import numpy as np
+import pytest
+from gradio.utils import get_upload_folder
+
+from panda_core import jobs as jobs_module
+from panda_core.errors import FolderError, ModelError, TrainingError
+from panda_core.jobs import Jobs
+from panda_core.presets import PRESETS, preset
+from panda_core.runs import RunDir
+from panda_core.ui.train_desk import MOST_STEPS, TrainDesk, evenly, flatten
+from panda_core.ui.train_tab import TrainTab, estimate_arguments, keep_uploads
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PANDA_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """No process is started; what would be is kept."""
+    found: list[list[str]] = []
+    monkeypatch.setattr(jobs_module, "launch", lambda arguments, log: found.append(list(arguments)))
+    return found
+
+
+@pytest.fixture
+def desk(tmp_path: Path, launched: list[list[str]]) -> TrainDesk:
+    return TrainDesk(Jobs(tmp_path / "runs"), str)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Twenty-four noisy pictures and one black one."""
+    folder = tmp_path / "data" / "parts"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for number in range(24):
+        cv2.imwrite(str(folder / f"{number:02}.png"), random.normal(120, 30, (40, 40, 3)).clip(0, 255).astype(np.uint8))
+    cv2.imwrite(str(folder / "black.png"), np.zeros((40, 40, 3), np.uint8))
+    return folder
+
+
+@pytest.fixture
+def tab(tmp_path: Path, launched: list[list[str]]) -> Iterator[TrainTab]:
+    async def build() -> TrainTab:
+        """Within a running loop: without one Gradio makes several of its own and leaves them open."""
+        with gr.Blocks(analytics_enabled=False):
+            return TrainTab(Jobs(tmp_path / "runs"), roots=[tmp_path / "data"])
+
+    with ThreadPoolExecutor(1) as thread:
+        made = thread.submit(asyncio.run, build()).result()
+    yield made
+    made.preparations.close()
+
+
+def call(panel: TrainTab, function: str, /, **data: Any) -> dict[str, Any]:
+    answer = getattr(panel.panel, function)(data)
+    json.dumps(answer)
+    return dict(answer)
+
+
+def follow(tab: TrainTab, begun: dict[str, Any]) -> dict[str, Any]:
+    """Ask until a preparation is over."""
+    deadline = time.monotonic() + 60
+    while begun.get("state") == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+        begun = call(tab, "prepared", id=begun["id"])
+    return begun
+
+
+def test_a_form_becomes_the_presets_configuration_with_what_was_changed(desk: TrainDesk, tmp_path: Path, launched: list[list[str]]) -> None:
+    form = {"preset": "tiny", "changes": {"data.size": 64, "train.seed": 5}, "name": "My parts", "exclude": ["a" * 64, "short", 3]}
+    run = desk.jobs.find(desk.start(tmp_path, form))
+    assert run.config == preset("tiny").override(**{"data.size": 64, "train.seed": 5})
+    assert (run.name, run.exclude) == ("My parts", {"a" * 64}) and "--low-priority" in launched[0]
+    desk.start(tmp_path, {"preset": "tiny", "low_priority": False})
+    assert "--low-priority" not in launched[1]
+
+
+def test_a_model_that_is_fine_tuned_keeps_its_architecture(desk: TrainDesk, tmp_path: Path) -> None:
+    run = desk.jobs.find(desk.start(tmp_path, {"parent": "leaf", "preset": "tiny"}))
+    assert run.parent is not None and run.parent.name == "leaf"
+    offered = desk.form()["models"]["leaf"]
+    assert flatten(run.config) == offered and offered["generator.width"] == run.config.generator.width
+    with pytest.raises(ModelError, match="No model"):
+        desk.start(tmp_path, {"parent": "../leaf-not"})
+
+
+def test_each_wrong_field_is_told_apart(desk: TrainDesk) -> None:
+    found = desk.problems({"preset": "best", "changes": {"data.size": 33, "train.seed": "x", "train.batch": 8, "nothing": 1}})
+    assert found.keys() == {"data.size", "train.seed", "nothing"} and "multiple of 32" in found["data.size"]
+    assert desk.problems({"preset": "none"}).keys() == {""}
+    assert desk.problems({"changes": {"generator.high_level": False}}).keys() == {"generator.high_level"}
+    assert desk.problems({}) == {} == desk.problems(None)
+
+
+def test_the_form_offers_every_preset_and_every_field_with_its_meaning(desk: TrainDesk) -> None:
+    form = desk.form()
+    assert form["presets"].keys() == PRESETS.keys()
+    names = {field["name"] for field in form["fields"]}
+    assert names | {"preset"} == set(form["presets"]["best"]) and all(field["meaning"] for field in form["fields"])
+
+
+def write_run(desk: TrainDesk, tmp_path: Path, *, steps: int) -> RunDir:
+    run = RunDir.create(desk.jobs.place / "0001-parts", preset("tiny"), tmp_path, name="parts")
+    run.write_status("running", step=steps, total=steps, stage="train", remaining=3.5)
+    run.record({"event": "data", "train": 20, "validation": 4, "anomalous": 0})
+    for step in range(1, steps + 1):
+        run.record({"event": "step", "step": step, "seconds": 0.1, "warmup.rec": 1 / step})
+    return run
+
+
+def test_a_browser_is_told_only_what_it_does_not_know(desk: TrainDesk, tmp_path: Path) -> None:
+    run = write_run(desk, tmp_path, steps=5)
+    with run.hold():
+        first = desk.look("0001-parts", 0)
+        assert first["known"] == 6 and [event["step"] for event in first["steps"]] == [1, 2, 3, 4, 5] and first["data"]["train"] == 20
+        assert first["run"]["state"] == "running" and first["run"]["remaining"] == 3.5
+        assert "steps" not in desk.look("0001-parts", 6), "nothing is new"
+        run.record({"event": "step", "step": 6, "seconds": 0.1, "warmup.rec": 0.1})
+        assert [event["step"] for event in desk.look("0001-parts", 6)["steps"]] == [6]
+        assert desk.look("0001-parts", 99)["from"] == 0, "a browser that knows of more than there is begins anew"
+    assert desk.look("0001-parts", 7)["run"]["state"] == "interrupted"
+
+
+def test_of_many_steps_an_even_selection_with_the_last_is_sent(desk: TrainDesk, tmp_path: Path) -> None:
+    write_run(desk, tmp_path, steps=2 * MOST_STEPS + 1)
+    steps = [event["step"] for event in desk.look("0001-parts", 0)["steps"]]
+    assert len(steps) <= MOST_STEPS and steps[-1] == 2 * MOST_STEPS + 1
+    assert len({after - before for before, after in itertools.pairwise(steps)}) == 1
+    assert evenly([], 5) == []
+
+
+def test_pictures_outside_the_run_are_not_published(desk: TrainDesk, tmp_path: Path) -> None:
+    run = write_run(desk, tmp_path, steps=1)
+    (run.path / "previews").mkdir()
+    (run.path / "previews" / "1.jpg").write_bytes(b"picture")
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    for file in ("previews/1.jpg", "../../secret.jpg", str(tmp_path / "secret.jpg"), "previews/none.jpg", 3):
+        run.record({"event": "preview", "step": 1, "file": file})
+    assert [shown["path"] for shown in desk.look("0001-parts", 0)["previews"]] == [str(run.path / "previews" / "1.jpg")]
+
+
+def test_only_a_finished_training_gives_a_model_and_only_once_a_name(desk: TrainDesk, tmp_path: Path, tiny_run: RunDir) -> None:
+    run = write_run(desk, tmp_path, steps=1)
+    with pytest.raises(TrainingError, match="not finished"):
+        desk.accept("0001-parts", "Parts")
+    run.model_path.symlink_to(tiny_run.model_path)
+    run.write_status("done")
+    assert desk.accept("0001-parts", "Parts") == "Parts"
+    assert desk.look("0001-parts", 0)["accepted"]["model"] == "Parts" and desk.look("0001-parts", 0)["metrics"]
+    with pytest.raises(ModelError, match="already"):
+        desk.accept("0001-parts", "Parts")
+    assert desk.accept("0001-parts", "") == "parts 2"
+
+
+def test_the_check_asks_about_what_does_not_belong_and_heeds_the_answer(tab: TrainTab, images: Path) -> None:
+    found = follow(tab, call(tab, "check", tab="a", folder=str(images), form={"preset": "tiny"}))
+    (suspect,) = found["survey"]["suspects"]
+    assert suspect["path"].endswith("black.png") and Path(suspect["picture"]).is_file()
+    again = follow(tab, call(tab, "check", tab="a", folder=str(images), form={"preset": "tiny"}, exclude=[suspect["sha256"]]))
+    assert again["survey"]["suspects"] == () and again["survey"]["excluded"] == 1
+    assert len(tab.preparations) == 1, "one preparation a browser tab"
+
+
+@pytest.mark.parametrize("folder", ["", "/etc", "../..", "a\0b"])
+def test_folders_outside_the_roots_are_refused_everywhere(tab: TrainTab, folder: str) -> None:
+    for name in ("check", "estimate", "start"):
+        answer = call(tab, name, tab="a", folder=folder, form={"preset": "tiny"})
+        assert answer.keys() == {"error"} and (
+            "given" in answer["error"] or "usable" in answer["error"] or "may be opened" in answer["error"]
+        )
+    assert call(tab, "runs") == {"runs": []}
+
+
+def test_nonsense_from_a_browser_is_answered_in_words(tab: TrainTab, images: Path) -> None:
+    for name in ("look", "cancel", "resume", "discard", "restore", "accept"):
+        for data in ({"id": "../x"}, {"id": None}, {}):
+            assert "training" in call(tab, name, **data)["error"]
+    assert call(tab, "prepared", id="x")["gone"] and call(tab, "stop", id=3) == {}
+    assert "error" in call(tab, "start", folder=str(images), form={"preset": "tiny", "changes": {"data.size": "big"}})
+    assert "error" in call(tab, "keep", files=["/etc/passwd"]) and "error" in call(tab, "keep", files="x")
+
+
+def test_an_estimate_is_asked_for_with_the_options_of_the_form(images: Path) -> None:
+    assert estimate_arguments(images, {"preset": "tiny", "changes": {"data.augment": "none", "train.seed": 3}}) == [
+        *(str(images), "--preset", "tiny"),
+        *("--set", 'data.augment="none"', "--set", "train.seed=3"),
+    ]
+    assert estimate_arguments(images, {"parent": "leaf"})[1] == "--from"
+
+
+@pytest.mark.slow
+def test_a_cancelled_estimate_ends_at_once(tab: TrainTab, images: Path) -> None:
+    begun = call(tab, "estimate", tab="a", folder=str(images), form={"preset": "tiny"})
+    call(tab, "stop", id=begun["id"])
+    started = time.monotonic()
+    assert follow(tab, call(tab, "prepared", id=begun["id"]))["state"] == "stopped" and time.monotonic() - started < 5
+
+
+def upload(name: str, write: Callable[[Path], None]) -> Path:
+    place = Path(get_upload_folder()) / "train-test" / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    write(place)
+    return place
+
+
+def test_uploaded_images_and_zips_become_folders_of_ones_own(images: Path) -> None:
+    pictures = [upload(path.name, lambda place, path=path: place.write_bytes(path.read_bytes())) for path in list(images.iterdir())[:3]]  # type: ignore[misc]
+    first = keep_uploads(list(map(str, pictures)))
+    assert sorted(path.name for path in first.iterdir()) == sorted(path.name for path in pictures)
+
+    def pack(place: Path) -> None:
+        with zipfile.ZipFile(place, "w") as archive:
+            for path in images.iterdir():
+                archive.write(path, f"set/train/good/{path.name}")
+
+    second = keep_uploads([str(upload("set.zip", pack))])
+    assert [path.name for path in second.iterdir()] == ["train"] and len(list((second / "train" / "good").iterdir())) == 25
+    assert first != second and not [path for path in first.parent.iterdir() if path.name.startswith(".")]
+    with pytest.raises(FolderError, match="Nothing was uploaded"):
+        keep_uploads([])
