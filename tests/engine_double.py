@@ -88,6 +88,9 @@ class FakeEngine:
     def clear_operating_point(self, model: str) -> None:
         self.point = None
 
+    def forget(self, model: str) -> None:
+        """Nothing is kept."""
+
     def inspect(self, model: str, path: Path) -> Inspection:
         self.warm()
         entry = next((entry for entry in self.entries if entry.name == model), None)

@@ -21,6 +21,7 @@ from panda_core.card import find_model, list_models, read_card, save_operating_p
 from panda_core.data.images import read_image
 from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.inspection import Inspection, OperatingPoint
+from panda_core.library import default_model
 from panda_core.roi import RegionOfInterest, inspect_within, load_roi
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ class Engine(Protocol):
 
     def clear_operating_point(self, model: str) -> None:
         """Judge by the model's own thresholds again. Raises ModelError."""
+
+    def forget(self, model: str) -> None:
+        """The model of this name is another one now, or gone: load it anew when it is next asked for."""
 
 
 class LocalEngine:
@@ -178,6 +182,16 @@ class LocalEngine:
         """Take the thresholds out of the model's card again. Raises ModelError."""
         self._set_point(model, None)
 
+    def forget(self, model: str) -> None:
+        """Load the model of this name anew when it is next asked for; returns at once."""
+        self._inspectors.pop(model, None)
+        # It may just be loading: then it is forgotten when that is over. Whoever forgets does not wait for torch.
+        threading.Thread(target=self._forget_in_turn, args=[model], daemon=True).start()
+
+    def _forget_in_turn(self, model: str) -> None:
+        with self._network():
+            self._inspectors.pop(model, None)
+
     def _set_point(self, model: str, point: OperatingPoint | None) -> None:
         with self._network():
             save_operating_point(self._folders().get(model) or find_model(model), point)
@@ -197,7 +211,8 @@ class LocalEngine:
     def _folders(self) -> dict[str, Path]:
         found = {folder.name: folder for folder in list_models()}
         if self._preferred is None:
-            return found
+            first = default_model()
+            return {first: found[first], **found} if first else found
         first = next((name for name, folder in found.items() if folder.resolve() == self._preferred.resolve()), str(self._preferred))
         return {first: self._preferred, **found}
 

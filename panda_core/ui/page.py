@@ -26,6 +26,7 @@ from panda_core.ui.component import ASSETS, PREFIX, mount_assets
 from panda_core.ui.engine import Engine
 from panda_core.ui.history_tab import HistoryTab, mount_thumbnails
 from panda_core.ui.inspect_tab import INSPECTING, SESSION_SECONDS, InspectTab, notice_value
+from panda_core.ui.models_tab import ModelsTab
 from panda_core.ui.recording import Recorder, RecordingEngine
 from panda_core.ui.theme import build_theme
 from panda_core.ui.train_tab import TrainTab
@@ -106,6 +107,8 @@ class _Page:
             VideoTab(self.engine, self.model, roots=roots)
         with gr.Tab("Train", id="train"):
             self.train = TrainTab(Jobs(), roots=roots)
+        with gr.Tab("Models", id="models"):
+            self.models = ModelsTab(on_change=self.engine.forget)
 
     def _remembering(self, source: Literal["single", "api"]) -> Engine:
         return RecordingEngine(self.engine, self.recorder, source=source) if self.recorder else self.engine
@@ -142,7 +145,8 @@ class _Page:
         self.open.upload(self._uploaded, [*tab.inputs, self.open], shown, **INSPECTING)
         self.gallery.select(self._chosen, tab.inputs, shown, **INSPECTING)
         self.model.change(self.describe, self.model, self.card, trigger_mode="always_last", concurrency_limit=None, **QUIET)
-        self.train.models_event(self._list_models, self.model, self.model, concurrency_limit=None, **QUIET)
+        for changed in (self.train.models_event, self.models.models_event):
+            changed(self._list_models, self.model, self.model, concurrency_limit=None, **QUIET)
         self.batch.open_event(self._open_of_batch, tab.inputs, shown, **INSPECTING)
         if self.history is not None:
             self.history.open_event(self._open_of_history, tab.inputs, shown, **INSPECTING)
@@ -202,9 +206,10 @@ class _Page:
             yield gr.skip(), gr.skip(), gr.skip(), ready, gr.skip()
 
     def _list_models(self, picked: str | None) -> Any:
-        """The picker with the models there are now; what was picked stays where it still is."""
+        """The picker with the models there are now; what was picked stays picked, if it is still there."""
         choices = [(entry.title, entry.name) for entry in self.engine.models()]
-        return gr.Dropdown(choices, value=picked if picked in {name for _, name in choices} else None, interactive=bool(choices))
+        names = [name for _, name in choices]
+        return gr.Dropdown(choices, value=picked if picked in names else next(iter(names), None), interactive=bool(names))
 
     def describe(self, model: str | None) -> str:
         """The card of the model that is picked, by hand or by an example."""

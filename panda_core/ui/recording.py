@@ -112,6 +112,10 @@ class RecordingEngine:
         """As the engine's."""
         self._engine.clear_operating_point(model)
 
+    def forget(self, model: str) -> None:
+        """As the engine's."""
+        self._engine.forget(model)
+
 
 def _key(inspection: Inspection) -> Key:
     return inspection.source, inspection.model, inspection.score

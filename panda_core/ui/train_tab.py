@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from panda_core.batch.sources import open_uploads
 from panda_core.card import find_model
 from panda_core.data.folders import NORMAL_NAMES
-from panda_core.errors import FolderError, PandaError
+from panda_core.errors import FolderError
 from panda_core.jobs import Jobs
 from panda_core.places import home
 from panda_core.roots import open_place
 from panda_core.ui.component import ASSETS, build_component, listener
 from panda_core.ui.preparation import Preparation
 from panda_core.ui.train_desk import TrainDesk
-from panda_core.ui.uploads import field, uploaded_file
+from panda_core.ui.uploads import field, said, uploaded_file
 from panda_core.ui.work import Register
 
 GONE = {"gone": True, "message": "This check is no longer kept here. Check the folder again."}
@@ -41,7 +40,7 @@ class TrainTab:
             module="train",
             html=html,
             elem_id="train",
-            server_functions=[_said(function) for function in (*self._asked(), *self._done_to_runs(), *self._prepared())],
+            server_functions=[said(function) for function in (*self._asked(), *self._done_to_runs(), *self._prepared())],
         )
         self.desk = TrainDesk(jobs, self.panel.move_resource_to_block_cache)
 
@@ -186,16 +185,3 @@ def _only_layout(staging: Path) -> Path:
 
 def _hashes(values: Any) -> list[str]:
     return [value for value in values or () if isinstance(value, str) and len(value) == 64] if isinstance(values, list) else []
-
-
-def _said(function: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
-    """The same function; what a person has caused becomes a message in place of an answer."""
-
-    @wraps(function)
-    def answer(data: Any) -> dict[str, Any]:
-        try:
-            return function(data)
-        except PandaError as error:
-            return {"error": str(error)}
-
-    return answer

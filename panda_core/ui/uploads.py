@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from gradio.utils import get_upload_folder, is_in_or_equal
 
-from panda_core.errors import ImageError
+from panda_core.errors import ImageError, PandaError
 
 
 def uploaded_file(path: str) -> Path:
@@ -27,3 +29,16 @@ def number(data: Any, name: str) -> float | None:
     """The finite number that the browser wrote there; None if there is none."""
     found = field(data, name)
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found) else None
+
+
+def said(function: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    """The same function for the page to call; what a person has caused becomes ``{"error": sentence}`` in place of an answer."""
+
+    @wraps(function)
+    def answer(data: Any) -> dict[str, Any]:
+        try:
+            return function(data)
+        except PandaError as error:
+            return {"error": str(error)}
+
+    return answer

@@ -1,0 +1,79 @@
+"""What the Models tab does, without Gradio: the list with its cards, and what a person does to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from panda_core import library
+from panda_core.card import Card, find_model, list_models, read_card
+from panda_core.errors import ModelError
+
+Publish = Callable[[Path], str | None]
+
+
+class ModelsDesk:
+    """One for the whole program; the models are on the disk."""
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+
+    def models(self) -> dict[str, Any]:
+        """Every model of this machine, the damaged ones with their problem."""
+        return {"models": [_entry(folder) for folder in list_models()], "default": library.default_model()}
+
+    def export(self, model: str, place: Path) -> dict[str, Any]:
+        """The model as one file for download, written into ``place``. Raises ModelError."""
+        file = place / f"{find_model(model).name}.zip"
+        library.export_model(model, file)
+        return {"download": self._publish(file), "name": file.name}
+
+    def act(self, what: str, model: str, name: str) -> dict[str, Any]:
+        """Do one of rename, copy, delete, restore, default. Raises ModelError."""
+        if what == "rename":
+            return {"model": library.rename_model(model, name).name}
+        if what == "copy":
+            return {"model": library.copy_model(model, name).name}
+        if what == "delete":
+            return {"token": library.delete_model(model)}
+        if what == "restore":
+            return {"model": library.restore_model(model).name}
+        if what == "default":
+            library.set_default(model)
+            return {"model": model}
+        raise ModelError("Something else was asked for than this page offers. Load it again.")
+
+
+def _entry(folder: Path) -> dict[str, Any]:
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    entry: dict[str, Any] = {"id": folder.name, "own": library.is_own(folder), "folder": str(folder), "size": size}
+    try:
+        return entry | _words(read_card(folder))
+    except ModelError as error:
+        return entry | {"title": folder.name, "problem": str(error)}
+
+
+def _words(card: Card) -> dict[str, Any]:
+    areas = [metric.auroc for metric in card.metrics]
+    boundary = card.calibration.get("boundary")
+    return {
+        "title": card.title,
+        "problem": "" if card.calibration else "It is not calibrated, so it has no boundary.",
+        "created": card.created,
+        "parent": card.parent,
+        "data": card.data.description,
+        "licence": card.data.licence,
+        "images": card.data.train,
+        "heldOut": card.data.validation,
+        "preset": card.config.preset,
+        "detector": card.config.detector,
+        "side": card.config.data.size,
+        "loss": card.config.loss.reconstruction,
+        "boundary": boundary["kind"] if isinstance(boundary, dict) else "",
+        "moved": card.operating_point.why if card.operating_point else "",
+        "auroc": [min(areas), max(areas)] if areas else None,
+        "metrics": card.to_dict()["metrics"],
+        "limits": list(card.limits),
+        "versions": card.versions,
+    }
