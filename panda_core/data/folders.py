@@ -128,6 +128,14 @@ def labelled_test(folder: Path) -> list[LabelledImage]:
     return found
 
 
+def mask_of(image: Path) -> Path | None:
+    """The file with the true mask of an image ``.../test/<defect>/name`` in MVTec layout; None elsewhere, or where there is none."""
+    defect = image.parent
+    if defect.parent.name != "test" or defect.name in NORMAL_NAMES:
+        return None
+    return _mask(defect.parent.parent / "ground_truth" / defect.name, image.stem)
+
+
 def _mask(folder: Path, stem: str) -> Path | None:
     return next((path for path in (folder / f"{stem}_mask.png", folder / f"{stem}.png") if path.is_file()), None)
 

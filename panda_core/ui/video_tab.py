@@ -36,7 +36,7 @@ GONE = {"gone": True, "message": "This video is no longer kept here. Score it ag
 class VideoTab:
     """Components and events of the tab; build it inside a ``gr.Tab`` of a ``gr.Blocks``.
 
-    All but the start goes by direct calls, as in the Batch tab: Gradio (6.31) loses answers of events that join at the wrong moment.
+    All but the start goes by direct calls, as in the Batch tab: answers to a timer's events were missed under load (Gradio 6.31).
     """
 
     def __init__(self, engine: Engine, model: gr.Dropdown, *, roots: Sequence[Path] | None = None) -> None:

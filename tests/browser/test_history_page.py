@@ -159,6 +159,14 @@ def test_an_entry_is_found_marked_and_opened_by_keyboard_and_teaches_the_model(v
     visit.page.get_by_role("button", name="Clear").click()
     visit.total(COUNT)
 
+    score = float(visit.page.locator(".sheet-row .sheet-cell[data-kind=number]").first.inner_text().replace("−", "-"))
+    visit.page.get_by_label("Score from").fill(str(score - 0.01))
+    visit.page.get_by_label("Score to").fill(str(score + 0.01))
+    found = "Number(document.querySelector('.history').dataset.total)"
+    visit.page.wait_for_function(f"() => {found} > 0 && {found} < {COUNT}")
+    visit.page.get_by_role("button", name="Clear").click()
+    visit.total(COUNT)
+
     visit.page.get_by_label("Mark", exact=True).select_option("false alarm")
     visit.total(1)
     training = tmp_path / "good"

@@ -91,3 +91,23 @@ def test_ground_truth_is_written_where_it_is_given(spot: Inspection, tmp_path: P
     payload = write_payload(spot, tmp_path, truth=truth)
     assert np.array_equal(cv2.imread(payload["files"]["truth"]["path"], cv2.IMREAD_GRAYSCALE) > 127, truth)
     assert "truth" not in write_payload(spot, tmp_path)["files"]
+
+
+def test_an_image_of_a_data_set_brings_its_true_mask_along(tmp_path: Path) -> None:
+    for folder in ("spot", "good"):
+        (tmp_path / "set" / "test" / folder).mkdir(parents=True)
+    image = draw_spot(tmp_path / "set" / "test" / "spot" / "1.png")
+    other = draw_spot(tmp_path / "set" / "test" / "spot" / "2.png")
+    good = draw_spot(tmp_path / "set" / "test" / "good" / "1.png")
+    truth = np.zeros((50, 50), np.uint8)
+    truth[10:20, 30:40] = 255
+    place = tmp_path / "set" / "ground_truth" / "spot"
+    place.mkdir(parents=True)
+    cv2.imwrite(str(place / "1_mask.png"), truth)
+    (place / "2.png").write_text("text")
+    engine = FakeEngine(LEAF)
+    payload = open_view(engine.inspect(LEAF.name, image)).payload
+    shown = cv2.imread(str(Path(payload["files"]["truth"]["path"])), cv2.IMREAD_GRAYSCALE)
+    assert shown is not None and (shown > 127).mean() == pytest.approx(0.04, abs=0.005)
+    for path in (other, good):
+        assert "truth" not in open_view(engine.inspect(LEAF.name, path)).payload["files"]

@@ -18,9 +18,11 @@ export function buildFilters(onChange) {
   const [model, verdict, mark, order] = [choice('Model', [['', 'Any model']]), choice('Verdict', VERDICTS), choice('Mark', MARKS), choice('Order', ORDERS)];
   const [since, until] = [day('From day'), day('To day')];
   const days = node('span', {className: 'history-days'}, since, node('span', {textContent: '–'}), until);
+  const [low, high] = [score('Score from'), score('Score to')];
+  const scores = node('span', {className: 'history-scores'}, low, node('span', {textContent: '–'}), high);
   const clear = node('button', {type: 'button', textContent: 'Clear', hidden: true});
-  const element = node('div', {className: 'history-filters', role: 'search'}, text, model, verdict, mark, days);
-  const narrowing = [text, model, verdict, mark, since, until];
+  const element = node('div', {className: 'history-filters', role: 'search'}, text, model, verdict, mark, scores, days);
+  const narrowing = [text, model, verdict, mark, low, high, since, until];
   const active = () => narrowing.some(field => field.value !== '');
   const changed = () => { clear.hidden = !active(); onChange(); };
   for (const place of [element, order]) place.addEventListener('input', changed);
@@ -30,6 +32,7 @@ export function buildFilters(onChange) {
     setModels: names => setModels(model, names),
     query: () => ({
       text: text.value, model: model.value, verdict: verdict.value, mark: mark.value, order: order.value,
+      low: amount(low), high: amount(high),
       since: midnight(since.value, 0), until: midnight(until.value, 1),
     }),
   };
@@ -40,6 +43,9 @@ function choice(label, options) {
 }
 
 const day = label => node('input', {type: 'date', ariaLabel: label, title: label});
+
+const score = label => node('input', {type: 'number', step: 'any', placeholder: label, ariaLabel: label, title: label});
+const amount = input => (input.value === '' ? null : Number(input.value));
 
 /** Names that have entries, and the chosen one even if its last entry has gone. */
 function setModels(select, names) {
