@@ -128,6 +128,8 @@ def build_application(settings: Settings) -> Any:
     from fastapi import FastAPI
 
     from panda_core.history import History
+    from panda_core.jobs import Jobs
+    from panda_core.library import KEPT_SECONDS
     from panda_core.ui.engine import LocalEngine
     from panda_core.ui.page import build_page, find_examples, mount
 
@@ -136,6 +138,7 @@ def build_application(settings: Settings) -> Any:
     if settings.remember:
         history = History()
         history.apply_retention(datetime.now(UTC))
+    Jobs().empty_trash(older_than=KEPT_SECONDS)
     page = build_page(engine, examples=find_examples(settings.examples), history=history, roots=settings.roots)
     application = mount(FastAPI(openapi_url=None), page, history=history, mcp=settings.mcp)
     warming = threading.Timer(WARM_AFTER, engine.warm)
