@@ -24,6 +24,8 @@ from panda_core.presets import preset
 from panda_core.runs import RunDir
 
 KILLS = 50
+LONGEST_LIFE = 2.5
+"""Seconds after which a worker is killed at the latest: on a busy machine fifty whole trainings would take many minutes."""
 CONFIG = preset("tiny").override(**{"train.warmup_steps": 12, "train.adversarial_steps": 6})
 FORGE = """
 import os, signal, sys
@@ -133,7 +135,7 @@ def test_killed_at_fifty_random_moments_no_training_is_lost_and_the_result_is_th
         while run.status().state != "done":
             process = forge.start(run)
             if kills < KILLS:
-                time.sleep(chance.uniform(0.0, 0.9 * whole))
+                time.sleep(chance.uniform(0.0, min(LONGEST_LIFE, 0.9 * whole)))
                 kills += is_there(process)
                 kill(process)
             else:
