@@ -19,7 +19,7 @@ PAGE = Path(__file__).parent / "configuration.md"
 INTRODUCTION = """\
 # Configuration
 
-Written by `python docs/make_configuration.py` from `panda_core/config.py`; change it there.
+Written by `python docs/make_configuration.py` from `panda_core/config/`; change it there.
 
 A configuration is a preset and the fields you change: `panda train FOLDER --run RUN --preset best --set data.size=96`, in Python
 `preset("best").override(**{"data.size": 96})`. An unknown field or a value out of range is refused with the nearest name or the range

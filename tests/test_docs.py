@@ -34,7 +34,7 @@ def test_every_command_is_described(command: str) -> None:
 @pytest.mark.parametrize("field", dotted_names(Config().to_dict()))
 def test_every_field_is_described(field: str) -> None:
     row = re.search(rf"^\| `{re.escape(field)}` \|.*\| (.*) \|$", text("docs/configuration.md"), re.MULTILINE)
-    assert row and row[1].strip(), f"give {field} a docstring in config.py and run docs/make_configuration.py"
+    assert row and row[1].strip(), f"give {field} a docstring in panda_core/config and run docs/make_configuration.py"
 
 
 def test_the_page_of_the_configuration_is_what_the_code_says(tmp_path: Path) -> None:

@@ -24,9 +24,12 @@ class Phase:
     betas: tuple[float, float] = (0.9, 0.999)
     """Adam's moment decays; games between networks want a shorter first one."""
 
+    every: int = 1
+    """The phase runs at its first step and then at each such step only."""
+
     def active(self, step: int) -> bool:
         """Whether the phase runs at this step."""
-        return step >= self.start and (self.stop is None or step < self.stop)
+        return step >= self.start and (self.stop is None or step < self.stop) and (step - self.start) % self.every == 0
 
     def parameters(self) -> list[nn.Parameter]:
         """The parameters this phase moves."""
