@@ -1,21 +1,12 @@
-"""Building blocks shared by the networks: normalisation, down, up, residual, reparameterisation, initialisation."""
+"""Building blocks shared by the networks: down, up, residual, reparameterisation, initialisation."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor, nn
 
 from panda_core.config import Norm
-
-
-def normalise(channels: int, norm: Norm) -> nn.Module:
-    """A normalisation layer for ``channels`` feature maps."""
-    if norm == "batch":
-        return nn.BatchNorm2d(channels)
-    # At least 8 channels a group: with fewer, a group on a 1 x 1 map would normalise its only values away.
-    return nn.GroupNorm(math.gcd(channels, max(1, channels // 8)), channels)
+from panda_core.nets.normalisation import normalise
 
 
 def down(inputs: int, outputs: int, norm: Norm) -> nn.Sequential:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from panda_core.config import CriticConfig
-from panda_core.nets.blocks import normalise
+from panda_core.nets.normalisation import normalise
 
 SMALLEST_MAP = 7
 """Side of F below which attention has too little to choose from."""
