@@ -1,29 +1,29 @@
-"""What the Train tab does, without Gradio: lists runs, prepares a training, starts and ends it, tells what is new of one."""
+"""What the Train tab does with trainings, without Gradio: lists them, starts and keeps them, tells what is new of one."""
 
 from __future__ import annotations
 
-import json
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from panda_core.card import find_model, list_models, read_card
-from panda_core.config import Config
-from panda_core.errors import ConfigError, ModelError, PandaError, TrainingError
+from panda_core.data.images import read_image
+from panda_core.durable import read_object
+from panda_core.errors import ImageError, PandaError, TrainingError
 from panda_core.events import EventReader
-from panda_core.fields import list_fields
+from panda_core.history.copies import draw_thumbnail
 from panda_core.jobs import DamagedRun, Jobs
 from panda_core.library import add_model, free_name
-from panda_core.presets import PRESETS, tuned
-from panda_core.presets import preset as find_preset
 from panda_core.runs import RunDir, RunStatus
+from panda_core.ui.train_form import configuration
+from panda_core.ui.train_news import Publish, log_tail, tell
+from panda_core.ui.uploads import field
 
-MOST_STEPS = 600
-"""Steps sent at once, at most; of more, an even selection."""
-LOG_BYTES = 12_000
-Publish = Callable[[Path], str | None]
-"""Makes a file of this machine known to the page; returns what the page calls it."""
+MOST_READERS = 4
+"""Event logs kept in memory: those that were looked at last."""
+MOST_EXAMPLES = 8
+"""Pictures of images that a fine-tuned model judges otherwise than the one it came from."""
 
 
 class TrainDesk:
@@ -33,64 +33,40 @@ class TrainDesk:
         self.jobs, self._publish = jobs, publish
         self._readers: dict[Path, EventReader] = {}
         self._summaries: dict[Path, tuple[int, dict[str, Any]]] = {}
+        self._listed: tuple[dict[Path, tuple[int, int]], tuple[RunDir | DamagedRun, ...]] = ({}, ())
         self._lock = threading.Lock()
 
     def runs(self) -> list[dict[str, Any]]:
         """Every training, newest first, in a few words."""
-        return [self._summary(run) for run in self.jobs.list()]
+        return [self._summary(run) for run in self._list()]
 
-    def look(self, id: str, known: int) -> dict[str, Any]:
-        """What is new of one training since the browser knew ``known`` events. Raises TrainingError."""
-        run = self.jobs.find(id)
+    def look(self, id: str, known: int, log: int = 0) -> dict[str, Any]:
+        """What is new of one training for a browser that knows ``known`` of its events and a log of ``log`` bytes.
+
+        Costs a look at two files where nothing is new. Raises TrainingError where there is no such training.
+        """
+        run = next((run for run in self._list() if run.path.name == id), None) or self.jobs.find(id)
+        answer: dict[str, Any] = {"run": self._summary(run), "known": 0, "from": 0}
+        if isinstance(run, DamagedRun):
+            return answer
         with self._lock:
-            reader = self._readers.setdefault(run.path, EventReader(run.events_path))
+            reader = self._reader(run)
             reader.read()
             events = reader.events[known:] if 0 <= known <= len(reader.events) else reader.events
-            total = len(reader.events)
-        answer: dict[str, Any] = {"run": self._summary(run), "known": total, "from": total - len(events)}
-        if events or known == 0 or answer["run"]["over"]:
-            answer |= self._news(run, events)
+            answer |= {"known": len(reader.events), "from": len(reader.events) - len(events)}
+        if events or known == 0:
+            answer["news"] = tell(run, events, self._publish) | {"command": f"panda train --run {run.path} --resume"}
+        size = _stamp(run.log_path, "st_size")
+        if size != log:
+            answer["log"] = {"size": size, "text": log_tail(run.log_path)}
         return answer
-
-    def form(self) -> dict[str, Any]:
-        """What a new training can be made of: presets with their values, models to fine-tune, fields with their meaning."""
-        fields = [{"name": f.name, "kind": f.kind, "choices": f.choices, "meaning": f.meaning} for f in list_fields()]
-        presets = {name: flatten(config) for name, config in PRESETS.items()}
-        models = {}
-        for folder in list_models():
-            try:
-                models[folder.name] = flatten(tuned(read_card(folder).config))
-            except ModelError:
-                continue  # a damaged model is listed elsewhere, with its problem
-        return {"fields": fields, "presets": presets, "models": models}
-
-    def configuration(self, form: Any) -> tuple[Config, Path | None]:
-        """The configuration and the parent's folder that a form asks for. Raises ConfigError, ModelError."""
-        wanted = form if isinstance(form, dict) else {}
-        parent = find_model(str(wanted["parent"])) if wanted.get("parent") else None
-        base = tuned(read_card(parent).config) if parent else find_preset(str(wanted.get("preset", "best")))
-        changes = wanted.get("changes")
-        return base.override(**changes) if isinstance(changes, dict) else base, parent
-
-    def problems(self, form: Any) -> dict[str, str]:
-        """Field -> what is wrong with its value; "" for what no single field explains."""
-        try:
-            self.configuration(form)
-        except ConfigError as error:
-            changes = form.get("changes") if isinstance(form, dict) else None
-            found = {name: said for name, value in (changes or {}).items() if (said := self._alone(form, name, value))}
-            return found or {"": str(error)}
-        except ModelError as error:
-            return {"": str(error)}
-        return {}
 
     def start(self, folder: Path, form: Any) -> str:
         """Begin a training; returns the run's id. Raises PandaError."""
-        config, parent = self.configuration(form)
-        wanted = form if isinstance(form, dict) else {}
-        exclude = [one for one in wanted.get("exclude") or () if isinstance(one, str) and len(one) == 64]
-        name = str(wanted.get("name") or folder.name).strip()[:60] or "training"
-        low_priority = wanted.get("low_priority") is not False
+        config, parent = configuration(form)
+        exclude = hashes(field(form, "exclude"))
+        name = str(field(form, "name") or folder.name).strip()[:60] or "training"
+        low_priority = field(form, "low_priority") is not False
         return self.jobs.start(folder, config, name=name, parent=parent, exclude=exclude, low_priority=low_priority).path.name
 
     def accept(self, id: str, name: str) -> str:
@@ -102,64 +78,70 @@ class TrainDesk:
         run.record({"event": "accepted", "model": kept})
         return kept
 
-    def _alone(self, form: dict[str, Any], name: str, value: Any) -> str:
-        try:
-            self.configuration({**form, "changes": {name: value}})
-        except PandaError as error:
-            return str(error)
-        return ""
+    def changed(self, id: str) -> list[dict[str, Any]]:
+        """Held-out images that a fine-tuned model judges otherwise than its parent: name, kind, both scores, who is right, a picture.
+
+        Raises TrainingError where there is no such training, or its comparison is damaged.
+        """
+        run = self.jobs.find(id)
+        found = (read_object(run.path / "comparison.json") or {}).get("changed", [])[:MOST_EXAMPLES]
+        with self._lock:
+            reader = self._reader(run)
+            reader.read()
+            done = next((event for event in reversed(reader.events) if event.get("event") == "done"), None)
+        if done is None:
+            return []
+        with tempfile.TemporaryDirectory(prefix="panda-compared-") as place:
+            return [self._example(one, done["boundary"], Path(place) / f"{at}.jpg") for at, one in enumerate(found)]
+
+    def _example(self, one: dict[str, Any], boundary: float, file: Path) -> dict[str, Any]:
+        path = Path(one["path"])
+        shown = None
+        with suppress(ImageError):  # moved away since; its scores are still true
+            file.write_bytes(draw_thumbnail(read_image(path)))
+            shown = self._publish(file)
+        better = (one["child"] > boundary) == (one["kind"] == "anomalous")
+        return {"name": path.name, "kind": one["kind"], "before": one["parent"], "after": one["child"], "better": better, "picture": shown}
+
+    def _reader(self, run: RunDir) -> EventReader:
+        """The one reader of a run's events, for all browser tabs."""
+        reader = self._readers.pop(run.path, None) or EventReader(run.events_path)
+        self._readers[run.path] = reader
+        while len(self._readers) > MOST_READERS:
+            del self._readers[next(iter(self._readers))]
+        return reader
+
+    def _list(self) -> tuple[RunDir | DamagedRun, ...]:
+        """The runs, opened anew only when one came, went or was mended: to understand a configuration takes milliseconds."""
+        before, runs = self._listed
+        damaged = {run.path for run in runs if isinstance(run, DamagedRun)}
+        now = {
+            header.parent: (_stamp(header), _stamp(header.with_name("status.json")) if header.parent in damaged else 0)
+            for header in self.jobs.place.glob("*/config.json")
+        }
+        if now != before:
+            runs = self.jobs.list()
+            self._listed = (now, runs)
+        return runs
 
     def _summary(self, run: RunDir | DamagedRun) -> dict[str, Any]:
         if isinstance(run, DamagedRun):
-            return {"id": run.path.name, "name": run.path.name, "state": "damaged", "detail": run.problem, "over": True}
-        try:
-            written = (run.path / "status.json").stat().st_mtime_ns
-        except OSError:
-            written = 0
+            return _damaged(run.path, run.problem)
+        written = _stamp(run.path / "status.json")
         before = self._summaries.get(run.path)
         if before and before[0] == written and before[1]["over"]:
             return before[1]
-        summary = _summary_of(run, run.status())
+        try:
+            summary = _summary_of(run, run.status())
+        except PandaError as error:
+            return _damaged(run.path, str(error))
         self._summaries[run.path] = (written, summary)
         return summary
 
-    def _news(self, run: RunDir, events: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        def of(kind: str) -> list[dict[str, Any]]:
-            return [event for event in events if event.get("event") == kind]
 
-        def last(kind: str) -> dict[str, Any] | None:
-            found = of(kind)
-            return found[-1] if found else None
-
-        previews = [event for event in of("preview") if _is_preview(run, event.get("file"))]
-        return {
-            "steps": evenly(of("step"), MOST_STEPS),
-            "validations": of("validation"),
-            "previews": [{"step": event["step"], "path": self._publish(run.path / event["file"])} for event in previews],
-            "resources": last("resources"),
-            "warnings": [event["message"] for event in of("warning")][-5:],
-            "data": last("data"),
-            "done": last("done"),
-            "compared": last("compared"),
-            "accepted": last("accepted"),
-            "metrics": _metrics(run),
-            "log": _tail(run.log_path),
-            "command": f"panda train --run {run.path} --resume",
-        }
-
-
-def flatten(config: Config) -> dict[str, Any]:
-    """Dotted field -> value."""
-    flat: dict[str, Any] = {}
-    for key, value in config.to_dict().items():
-        flat |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
-    return flat
-
-
-def evenly(events: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """At most ``most`` of the events, evenly, the last one always among them."""
-    stride = -(-len(events) // most) if events else 1
-    return list(events[::-1][::stride][::-1])
+def hashes(values: Any) -> list[str]:
+    """Those of a browser's values that may be a SHA-256."""
+    return [value for value in values if isinstance(value, str) and len(value) == 64] if isinstance(values, list) else []
 
 
 def _summary_of(run: RunDir, status: RunStatus) -> dict[str, Any]:
@@ -175,27 +157,26 @@ def _summary_of(run: RunDir, status: RunStatus) -> dict[str, Any]:
         "created": run.created,
         "updated": status.updated,
         "over": status.over,
-        "parent": run.parent.name if run.parent else "",
+        "stopping": not status.over and run.cancelled(),
+        "parent": _model_name(run.parent) if run.parent else "",
         "preset": run.config.preset,
+        "size": run.config.data.size,
         "data": str(run.data),
     }
 
 
-def _is_preview(run: RunDir, file: Any) -> bool:
-    return isinstance(file, str) and Path(file).parent == Path("previews") and (run.path / file).is_file()
+def _model_name(folder: Path) -> str:
+    """As people know it; the model of a run lies in a folder that is always called "model"."""
+    return folder.parent.name if folder.name == "model" else folder.name
 
 
-def _metrics(run: RunDir) -> list[dict[str, Any]]:
+def _damaged(path: Path, problem: str) -> dict[str, Any]:
+    return {"id": path.name, "name": path.name, "state": "damaged", "detail": problem, "over": True}
+
+
+def _stamp(path: Path, kind: str = "st_mtime_ns") -> int:
+    """A file's time or size; 0 where there is none."""
     try:
-        return [json.loads(json.dumps(metric)) for metric in read_card(run.model_path).to_dict()["metrics"]]
-    except ModelError:
-        return []
-
-
-def _tail(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LOG_BYTES))
-            return file.read().decode("utf-8", "replace")
+        return int(getattr(path.stat(), kind))
     except OSError:
-        return ""
+        return 0

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from panda_core.batch.sources import open_uploads
-from panda_core.card import find_model
 from panda_core.data.folders import NORMAL_NAMES
 from panda_core.errors import FolderError
 from panda_core.jobs import Jobs
 from panda_core.places import home
 from panda_core.roots import open_place
+from panda_core.ui import train_form
 from panda_core.ui.component import ASSETS, build_component, listener
 from panda_core.ui.preparation import Preparation
-from panda_core.ui.train_desk import TrainDesk
+from panda_core.ui.train_desk import TrainDesk, hashes
 from panda_core.ui.uploads import field, said, uploaded_file
 from panda_core.ui.work import Register
 
+ABANDONED = 86_400.0
+"""Seconds after which an upload that was never finished is deleted."""
 GONE = {"gone": True, "message": "This check is no longer kept here. Check the folder again."}
 
 
@@ -32,7 +37,7 @@ class TrainTab:
 
     def __init__(self, jobs: Jobs, *, roots: Sequence[Path]) -> None:
         """``roots``: folders of this machine whose images may be trained on from the page; uploads are always possible."""
-        self._roots = tuple(roots)
+        self._jobs, self._roots = jobs, tuple(roots)
         self.preparations: Register[Preparation] = Register()
         html = (ASSETS / "train.html").read_text(encoding="utf-8")
         self.panel = build_component(
@@ -50,41 +55,45 @@ class TrainTab:
         return listener(self.panel, "models")
 
     def _asked(self) -> list[Callable[[Any], dict[str, Any]]]:
-        def runs(data: Any) -> dict[str, Any]:
-            return {"runs": self.desk.runs()}
-
         def look(data: Any) -> dict[str, Any]:
-            known = field(data, "known")
-            return self.desk.look(str(field(data, "id")), known if isinstance(known, int) else 0)
+            runs = self.desk.runs()
+            id, known, log = (field(data, name) for name in ("id", "known", "log"))
+            if not any(run["id"] == id for run in runs):
+                return {"runs": runs}
+            return {"runs": runs, "shown": self.desk.look(id, known if isinstance(known, int) else 0, log if isinstance(log, int) else 0)}
+
+        def changed(data: Any) -> dict[str, Any]:
+            return {"images": self.desk.changed(str(field(data, "id")))}
 
         def form(data: Any) -> dict[str, Any]:
-            return self.desk.form()
+            return train_form.offer()
+
+        def filled(data: Any) -> dict[str, Any]:
+            return train_form.refill(self._jobs.find(str(field(data, "id"))))
 
         def problems(data: Any) -> dict[str, Any]:
-            return {"problems": self.desk.problems(field(data, "form"))}
+            return {"problems": train_form.problems(field(data, "form"))}
 
-        return [runs, look, form, problems]
+        return [look, changed, form, filled, problems]
 
     def _done_to_runs(self) -> list[Callable[[Any], dict[str, Any]]]:
-        jobs = self.desk_jobs
-
         def start(data: Any) -> dict[str, Any]:
             return {"id": self.desk.start(self._folder(data), field(data, "form"))}
 
         def cancel(data: Any) -> dict[str, Any]:
-            jobs().cancel(str(field(data, "id")))
+            self._jobs.cancel(str(field(data, "id")))
             return {}
 
         def resume(data: Any) -> dict[str, Any]:
-            jobs().resume(str(field(data, "id")))
+            self._jobs.resume(str(field(data, "id")))
             return {}
 
         def discard(data: Any) -> dict[str, Any]:
-            jobs().discard(str(field(data, "id")))
+            self._jobs.discard(str(field(data, "id")))
             return {}
 
         def restore(data: Any) -> dict[str, Any]:
-            jobs().restore(str(field(data, "id")))
+            self._jobs.restore(str(field(data, "id")))
             return {}
 
         def accept(data: Any) -> dict[str, Any]:
@@ -94,16 +103,16 @@ class TrainTab:
 
     def _prepared(self) -> list[Callable[[Any], dict[str, Any]]]:
         def check(data: Any) -> dict[str, Any]:
-            config, _ = self.desk.configuration(field(data, "form"))
+            form = field(data, "form")
+            config, _ = train_form.configuration(form)
             made = self._prepare(data)
-            made.check(self._folder(data), config.data, _hashes(field(data, "exclude")))
+            made.check(self._folder(data), config.data, hashes(field(form, "exclude")))
             return made.message()
 
         def estimate(data: Any) -> dict[str, Any]:
-            form = field(data, "form")
-            self.desk.configuration(form)
+            arguments = estimate_arguments(self._folder(data), field(data, "form"))
             made = self._prepare(data)
-            made.estimate(estimate_arguments(self._folder(data), form))
+            made.estimate(arguments)
             return made.message()
 
         def prepared(data: Any) -> dict[str, Any]:
@@ -122,10 +131,6 @@ class TrainTab:
 
         return [check, estimate, prepared, stop, keep]
 
-    def desk_jobs(self) -> Jobs:
-        """The trainings."""
-        return self.desk.jobs
-
     def _prepare(self, data: Any) -> Preparation:
         made = Preparation(self.panel.move_resource_to_block_cache)
         person = str(field(data, "tab"))[:64]
@@ -139,33 +144,51 @@ class TrainTab:
 
 
 def estimate_arguments(folder: Path, form: Any) -> list[str]:
-    """What to type after ``panda estimate`` for a form that has been checked."""
-    parent = field(form, "parent")
-    arguments = [str(folder), *(["--from", str(find_model(parent))] if parent else ["--preset", str(field(form, "preset") or "best")])]
+    """What to type after ``panda estimate`` for a form. Raises ConfigError, ModelError."""
+    _, parent = train_form.configuration(form)
+    preset = str(field(form, "preset") or train_form.DEFAULT_PRESET)
+    arguments = [str(folder), *(["--from", str(parent)] if parent else ["--preset", preset])]
     for name, value in (field(form, "changes") or {}).items():
         arguments += ["--set", f"{name}={json.dumps(value)}"]
     return arguments
 
 
 def keep_uploads(files: Sequence[Any]) -> Path:
-    """Uploaded images or zips as a folder of a person's own; it appears whole. Raises PandaError."""
+    """Uploaded images or zips as a folder of a person's own, named after a single zip file; it appears whole. Raises PandaError."""
     place = home() / "datasets"
     given = [uploaded_file(str(path)) for path in files]
     if not given:
         raise FolderError("Nothing was uploaded. Choose images, or a zip file with images.")
-    number = 1 + max((int(path.name) for path in place.iterdir() if path.name.isdigit()), default=0) if place.is_dir() else 1
-    staging = place / f".{number}.partial"
+    name = given[0].stem if len(given) == 1 and given[0].suffix.lower() == ".zip" else "images"
     try:
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        open_uploads(given, staging)
-        images = _only_layout(staging)
-        images.rename(place / str(number))
+        place.mkdir(parents=True, exist_ok=True)
+        _clear_away(place)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=place, ignore_cleanup_errors=True) as staging:
+            open_uploads(given, Path(staging))
+            return _put(_only_layout(Path(staging)), place, re.sub(r"[^\w-]+", " ", name).strip() or "images")
     except OSError as error:
         raise FolderError(f"The images cannot be kept in {place} ({error.strerror}). Look for free space.") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return place / str(number)
+
+
+def _clear_away(place: Path) -> None:
+    """Delete uploads that a killed server left half written, long after any could still be at work."""
+    for path in place.glob(".partial-*"):
+        if path.stat().st_mtime < time.time() - ABANDONED:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _put(folder: Path, place: Path, name: str) -> Path:
+    """Rename a folder to the first of "name", "name 2"… that is free; two uploads at once get two."""
+    for number in range(1, 10_000):
+        target = place / (name if number == 1 else f"{name} {number}")
+        if target.exists():
+            continue
+        try:
+            return folder.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+    raise FolderError(f"{place} holds too many folders called “{name}”. Delete some.")
 
 
 def _only_layout(staging: Path) -> Path:
@@ -181,7 +204,3 @@ def _only_layout(staging: Path) -> Path:
     for path in [path for part in parts for path in sorted(part.rglob("*")) if path.is_file()]:
         path.rename(flat / (path.name if not (flat / path.name).exists() else f"{path.parent.name}_{path.name}"))
     return flat
-
-
-def _hashes(values: Any) -> list[str]:
-    return [value for value in values or () if isinstance(value, str) and len(value) == 64] if isinstance(values, list) else []

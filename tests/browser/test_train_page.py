@@ -69,8 +69,8 @@ def test_from_a_folder_to_a_model_that_inspects(visit: Visit, images: Path, toy_
     page = visit.page
     prepare_tiny(visit, images, warm=40, game=20, name="Discs")
     assert "24" in page.inner_text(".train-counts") or "25" in page.inner_text(".train-counts")
-    assert "black.png" in page.inner_text(".train-suspects")
-    page.click(".train-suspects button")
+    assert "black.png" in page.inner_text(".train-survey .train-pictures")
+    page.click(".train-survey .train-pictures button")
     page.wait_for_selector(".train-left-out:has-text('1 left out')")
 
     set_field(visit, "train.seed", "-3")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import time
 import zipfile
@@ -23,7 +22,10 @@ from panda_core.errors import FolderError, ModelError, TrainingError
 from panda_core.jobs import Jobs
 from panda_core.presets import PRESETS, preset
 from panda_core.runs import RunDir
-from panda_core.ui.train_desk import MOST_STEPS, TrainDesk, evenly, flatten
+from panda_core.ui import train_form
+from panda_core.ui.train_desk import TrainDesk
+from panda_core.ui.train_form import flatten
+from panda_core.ui.train_news import MOST_POINTS, critic, curves, log_tail, thin
 from panda_core.ui.train_tab import TrainTab, estimate_arguments, keep_uploads
 
 
@@ -98,22 +100,22 @@ def test_a_form_becomes_the_presets_configuration_with_what_was_changed(desk: Tr
 def test_a_model_that_is_fine_tuned_keeps_its_architecture(desk: TrainDesk, tmp_path: Path) -> None:
     run = desk.jobs.find(desk.start(tmp_path, {"parent": "leaf", "preset": "tiny"}))
     assert run.parent is not None and run.parent.name == "leaf"
-    offered = desk.form()["models"]["leaf"]
+    offered = train_form.offer()["models"]["leaf"]
     assert flatten(run.config) == offered and offered["generator.width"] == run.config.generator.width
     with pytest.raises(ModelError, match="No model"):
         desk.start(tmp_path, {"parent": "../leaf-not"})
 
 
-def test_each_wrong_field_is_told_apart(desk: TrainDesk) -> None:
-    found = desk.problems({"preset": "best", "changes": {"data.size": 33, "train.seed": "x", "train.batch": 8, "nothing": 1}})
+def test_each_wrong_field_is_told_apart() -> None:
+    found = train_form.problems({"preset": "best", "changes": {"data.size": 33, "train.seed": "x", "train.batch": 8, "nothing": 1}})
     assert found.keys() == {"data.size", "train.seed", "nothing"} and "multiple of 32" in found["data.size"]
-    assert desk.problems({"preset": "none"}).keys() == {""}
-    assert desk.problems({"changes": {"generator.high_level": False}}).keys() == {"generator.high_level"}
-    assert desk.problems({}) == {} == desk.problems(None)
+    assert train_form.problems({"preset": "none"}).keys() == {""}
+    assert train_form.problems({"changes": {"generator.high_level": False}}).keys() == {"generator.high_level"}
+    assert train_form.problems({}) == {} == train_form.problems(None)
 
 
-def test_the_form_offers_every_preset_and_every_field_with_its_meaning(desk: TrainDesk) -> None:
-    form = desk.form()
+def test_the_form_offers_every_preset_and_every_field_with_its_meaning() -> None:
+    form = train_form.offer()
     assert form["presets"].keys() == PRESETS.keys()
     names = {field["name"] for field in form["fields"]}
     assert names | {"preset"} == set(form["presets"]["best"]) and all(field["meaning"] for field in form["fields"])
@@ -132,21 +134,49 @@ def test_a_browser_is_told_only_what_it_does_not_know(desk: TrainDesk, tmp_path:
     run = write_run(desk, tmp_path, steps=5)
     with run.hold():
         first = desk.look("0001-parts", 0)
-        assert first["known"] == 6 and [event["step"] for event in first["steps"]] == [1, 2, 3, 4, 5] and first["data"]["train"] == 20
+        assert first["known"] == 6 and first["news"]["curves"]["warmup.rec"][0] == [1, 2, 3, 4, 5] and first["news"]["data"]["train"] == 20
         assert first["run"]["state"] == "running" and first["run"]["remaining"] == 3.5
-        assert "steps" not in desk.look("0001-parts", 6), "nothing is new"
+        assert "news" not in desk.look("0001-parts", 6), "nothing is new"
         run.record({"event": "step", "step": 6, "seconds": 0.1, "warmup.rec": 0.1})
-        assert [event["step"] for event in desk.look("0001-parts", 6)["steps"]] == [6]
+        assert desk.look("0001-parts", 6)["news"]["curves"] == {"warmup.rec": [[6], [0.1]]}
         assert desk.look("0001-parts", 99)["from"] == 0, "a browser that knows of more than there is begins anew"
     assert desk.look("0001-parts", 7)["run"]["state"] == "interrupted"
 
 
-def test_of_many_steps_an_even_selection_with_the_last_is_sent(desk: TrainDesk, tmp_path: Path) -> None:
-    write_run(desk, tmp_path, steps=2 * MOST_STEPS + 1)
-    steps = [event["step"] for event in desk.look("0001-parts", 0)["steps"]]
-    assert len(steps) <= MOST_STEPS and steps[-1] == 2 * MOST_STEPS + 1
-    assert len({after - before for before, after in itertools.pairwise(steps)}) == 1
-    assert evenly([], 5) == []
+def test_the_log_is_sent_only_when_it_has_grown(desk: TrainDesk, tmp_path: Path) -> None:
+    run = write_run(desk, tmp_path, steps=1)
+    run.log_path.write_text("".join(f"line {number}\n" for number in range(1000)))
+    log = desk.look("0001-parts", 2)["log"]
+    assert log["text"].splitlines()[-1] == "line 999" and len(log["text"].splitlines()) == 200
+    assert "log" not in desk.look("0001-parts", 2, log["size"])
+    assert log_tail(tmp_path / "none") == ""
+
+
+def test_curves_are_thinned_but_keep_their_peaks_and_both_ends() -> None:
+    values = [1.0] * 5000
+    values[1234], values[3210] = 99.0, -5.0
+    steps, kept = thin(list(range(5000)), values)
+    assert len(steps) <= MOST_POINTS and steps[0] == 0 and steps[-1] == 4999 and steps == sorted(set(steps))
+    assert kept[steps.index(1234)] == 99.0 and kept[steps.index(3210)] == -5.0
+    assert thin([1, 2], [0.5, 0.25]) == [[1, 2], [0.5, 0.25]]
+
+
+def test_a_step_done_again_after_a_kill_takes_the_place_of_the_one_before() -> None:
+    events = [{"event": "step", "step": step, "warmup.rec": value} for step, value in ((1, 0.9), (2, 0.8), (3, 0.7), (2, 0.6), (3, 0.5))]
+    assert curves(events) == {"warmup.rec": [[1, 2, 3], [0.9, 0.6, 0.5]]}
+    looks = [{"event": "validation", "step": step, "recon": 1.0, "critic_x": [0.0, step], "critic_rec": [0.0]} for step in (10, 20, 10)]
+    assert [(look["step"], look["x"][-1]) for look in critic(looks)] == [(10, 9.5)]
+
+
+def test_the_form_of_a_run_makes_the_same_run_again(desk: TrainDesk, tmp_path: Path) -> None:
+    for form in (
+        {"preset": "tiny", "changes": {"train.seed": 7}, "exclude": ["b" * 64]},
+        {"parent": "leaf", "changes": {"train.batch": 8}},
+    ):
+        run = desk.jobs.find(desk.start(tmp_path, {**form, "name": "Parts"}))
+        filled = train_form.refill(run)
+        assert filled["folder"] == str(tmp_path) and filled["name"] == "Parts" and filled["note"] == ""
+        assert desk.jobs.find(desk.start(tmp_path, filled)).config == run.config and filled["exclude"] == sorted(run.exclude)
 
 
 def test_pictures_outside_the_run_are_not_published(desk: TrainDesk, tmp_path: Path) -> None:
@@ -156,7 +186,7 @@ def test_pictures_outside_the_run_are_not_published(desk: TrainDesk, tmp_path: P
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     for file in ("previews/1.jpg", "../../secret.jpg", str(tmp_path / "secret.jpg"), "previews/none.jpg", 3):
         run.record({"event": "preview", "step": 1, "file": file})
-    assert [shown["path"] for shown in desk.look("0001-parts", 0)["previews"]] == [str(run.path / "previews" / "1.jpg")]
+    assert [shown["path"] for shown in desk.look("0001-parts", 0)["news"]["previews"]] == [str(run.path / "previews" / "1.jpg")]
 
 
 def test_only_a_finished_training_gives_a_model_and_only_once_a_name(desk: TrainDesk, tmp_path: Path, tiny_run: RunDir) -> None:
@@ -166,7 +196,10 @@ def test_only_a_finished_training_gives_a_model_and_only_once_a_name(desk: Train
     run.model_path.symlink_to(tiny_run.model_path)
     run.write_status("done")
     assert desk.accept("0001-parts", "Parts") == "Parts"
-    assert desk.look("0001-parts", 0)["accepted"]["model"] == "Parts" and desk.look("0001-parts", 0)["metrics"]
+    told = desk.look("0001-parts", 0)["news"]
+    assert told["accepted"]["model"] == "Parts" and told["metrics"] == [], "what was measured is told once the run says that it is done"
+    run.record({"event": "done", "seconds": 1.0, "boundary": 1.0, "boundary_kind": "tail"})
+    assert desk.look("0001-parts", 0)["news"]["metrics"]
     with pytest.raises(ModelError, match="already"):
         desk.accept("0001-parts", "Parts")
     assert desk.accept("0001-parts", "") == "parts 2"
@@ -176,7 +209,7 @@ def test_the_check_asks_about_what_does_not_belong_and_heeds_the_answer(tab: Tra
     found = follow(tab, call(tab, "check", tab="a", folder=str(images), form={"preset": "tiny"}))
     (suspect,) = found["survey"]["suspects"]
     assert suspect["path"].endswith("black.png") and Path(suspect["picture"]).is_file()
-    again = follow(tab, call(tab, "check", tab="a", folder=str(images), form={"preset": "tiny"}, exclude=[suspect["sha256"]]))
+    again = follow(tab, call(tab, "check", tab="a", folder=str(images), form={"preset": "tiny", "exclude": [suspect["sha256"]]}))
     assert again["survey"]["suspects"] == () and again["survey"]["excluded"] == 1
     assert len(tab.preparations) == 1, "one preparation a browser tab"
 
@@ -188,11 +221,11 @@ def test_folders_outside_the_roots_are_refused_everywhere(tab: TrainTab, folder:
         assert answer.keys() == {"error"} and (
             "given" in answer["error"] or "usable" in answer["error"] or "may be opened" in answer["error"]
         )
-    assert call(tab, "runs") == {"runs": []}
+    assert call(tab, "look") == {"runs": []}
 
 
 def test_nonsense_from_a_browser_is_answered_in_words(tab: TrainTab, images: Path) -> None:
-    for name in ("look", "cancel", "resume", "discard", "restore", "accept"):
+    for name in ("changed", "filled", "cancel", "resume", "discard", "restore", "accept"):
         for data in ({"id": "../x"}, {"id": None}, {}):
             assert "training" in call(tab, name, **data)["error"]
     assert call(tab, "prepared", id="x")["gone"] and call(tab, "stop", id=3) == {}

@@ -8,6 +8,7 @@ import {node} from './text.js';
 
 const BUSY = 1000; // ms between questions while a training is at work and the tab is in sight
 const IDLE = 5000; // ms otherwise
+const UNDO = 30_000; // ms for which a discarded training is offered back
 
 export function mount({element, props, trigger, server, upload}) {
   new Train(element.querySelector('.train'), {trigger, server, upload, folders: props.value?.folders !== false, example: props.value?.example || ''});
@@ -15,7 +16,7 @@ export function mount({element, props, trigger, server, upload}) {
 
 class Train {
   constructor(root, {trigger, server, upload, folders, example}) {
-    Object.assign(this, {root, trigger, server, chosen: '', runs: [], discarded: ''});
+    Object.assign(this, {root, trigger, server, chosen: '', runs: null, discarded: '', unreachable: false});
     this.find = selector => root.querySelector(selector);
     const ask = (name, data) => this.ask(name, data);
     this.form = createForm(this.find('.train-form'), {ask, upload, folders, example, say: text => this.say(text), onStarted: id => this.choose(id)});
@@ -29,10 +30,13 @@ class Train {
   async ask(name, data = {}) {
     try {
       const answer = await this.server[name](data);
+      if (this.unreachable) this.say('');
+      this.unreachable = false;
       if (answer?.error) { this.say(answer.error); return null; }
       return answer;
     } catch {
-      this.say('The server does not answer. Is the program still running?');
+      this.say('The server does not answer. Is the program still running? Trainings go on without it.');
+      this.unreachable = true;
       return null;
     }
   }
@@ -41,6 +45,7 @@ class Train {
     const line = this.find('.train-message');
     line.textContent = text;
     line.hidden = !text;
+    if (text) line.scrollIntoView({block: 'nearest'});
   }
 
   inSight() {
@@ -48,19 +53,31 @@ class Train {
   }
 
   async poll() {
+    let seen = false;
     while (this.root.isConnected) {
-      if (this.inSight()) await this.refresh();
-      await new Promise(done => setTimeout(done, this.runs.some(run => !run.over) || !this.inSight() ? BUSY : IDLE));
+      const now = this.inSight();
+      if (now && !seen) this.form.refreshModels(); // they may have changed in another tab
+      if (now) await this.refresh();
+      seen = now;
+      await new Promise(done => setTimeout(done, !now || this.runs?.some(run => !run.over) ? BUSY : IDLE));
     }
   }
 
   async refresh() {
-    const answer = await this.ask('runs');
+    const answer = await this.ask('look', this.view.request());
     if (!answer) return;
+    const first = this.runs === null;
     this.runs = answer.runs;
     this.list();
     if (this.chosen && !this.runs.some(run => run.id === this.chosen)) this.choose('');
-    if (this.chosen) await this.view.refresh();
+    if (answer.shown) this.view.apply(answer.shown);
+    if (first && !this.chosen) this.chooseActive();
+  }
+
+  /** Who opens the page while something trains wants to see that. */
+  chooseActive() {
+    const active = this.runs.find(run => !run.over);
+    if (active) this.choose(active.id);
   }
 
   list() {
@@ -89,13 +106,16 @@ class Train {
     this.say('');
     this.find('.train-form').hidden = Boolean(id);
     this.find('.train-run').hidden = !id;
+    this.find('.train-main').scrollTop = 0;
     this.view.show(id);
-    this.list();
+    if (this.runs) this.list();
+    if (!id) this.form.refreshModels();
     this.refresh();
   }
 
   /** What a person does to a run. */
   async act(what, id, extra = {}) {
+    if (what === 'again') return this.again(id);
     const answer = await this.ask(what, {id, ...extra});
     if (!answer) return;
     this.say('');
@@ -104,18 +124,28 @@ class Train {
     await this.refresh();
   }
 
+  /** The form as it was filled for a run, to change what was wrong. */
+  async again(id) {
+    const filled = await this.ask('filled', {id});
+    if (!filled) return;
+    this.choose('');
+    this.form.fill(filled);
+  }
+
   offerUndo(id) {
     this.discarded = id;
     const bar = this.find('.train-undo');
     bar.querySelector('span').textContent = 'Discarded.';
     bar.hidden = false;
     clearTimeout(this.undoTimer);
-    this.undoTimer = setTimeout(() => { bar.hidden = true; }, 30_000);
+    this.undoTimer = setTimeout(() => { bar.hidden = true; }, UNDO);
   }
 
   async undo() {
     this.find('.train-undo').hidden = true;
-    if (await this.ask('restore', {id: this.discarded})) this.choose(this.discarded);
+    if (!(await this.ask('restore', {id: this.discarded}))) return;
+    await this.refresh();
+    this.choose(this.discarded);
   }
 }
 

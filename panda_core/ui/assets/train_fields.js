@@ -2,7 +2,7 @@
 
 import {node} from './text.js';
 
-/** {build(fields), rebase(values), changes(), complain({name: text}), has(name)}; `onChange()` after a person has changed a field. */
+/** {build(fields), rebase(values), fill(changes), changes(), complain({name: text}), has(name)}; `onChange()` after a person has changed a field. */
 export function createAdvanced(place, onChange) {
   const inputs = new Map(); // name -> {input, kind, line}
   let base = {};
@@ -19,21 +19,36 @@ export function createAdvanced(place, onChange) {
 
   function lineOf(field) {
     const input = inputOf(field);
-    const line = node('label', {className: 'train-line', title: plain(field.meaning)}, node('span', {textContent: field.name.split('.').pop()}), input, node('em', {textContent: plain(field.meaning)}), node('strong', {role: 'alert', hidden: true}));
+    const line = node('label', {className: 'train-line', title: plain(field.meaning)}, node('span', {textContent: field.name.split('.').pop()}), input, node('em', {textContent: plain(field.meaning)}), node('small', {hidden: true}), node('strong', {role: 'alert', hidden: true}));
     input.addEventListener('change', () => { mark(field.name); onChange(); });
     inputs.set(field.name, {input, kind: field.kind, line});
     return line;
   }
 
   const valueOf = name => read(inputs.get(name));
-  const mark = name => { inputs.get(name).line.dataset.changed = valueOf(name) === base[name] ? 'no' : 'yes'; };
+
+  function mark(name) {
+    const {line} = inputs.get(name);
+    const changed = valueOf(name) !== base[name];
+    line.dataset.changed = changed ? 'yes' : 'no';
+    const before = line.querySelector('small');
+    before.hidden = !changed;
+    before.textContent = `instead of ${worded(base[name])}`;
+  }
+
+  function put(name, value) {
+    const {input, kind} = inputs.get(name);
+    if (kind === 'switch') input.checked = value; else input.value = value;
+    mark(name);
+  }
 
   function rebase(values) {
     base = values;
-    for (const [name, {input, kind}] of inputs) {
-      if (kind === 'switch') input.checked = values[name]; else input.value = values[name];
-      mark(name);
-    }
+    for (const name of inputs.keys()) put(name, values[name]);
+  }
+
+  function fill(changed) {
+    for (const [name, value] of Object.entries(changed)) if (inputs.has(name)) put(name, value);
   }
 
   function changes() {
@@ -49,7 +64,7 @@ export function createAdvanced(place, onChange) {
     }
   }
 
-  return {build, rebase, changes, complain, has: name => inputs.has(name)};
+  return {build, rebase, fill, changes, complain, has: name => inputs.has(name)};
 }
 
 function inputOf({kind, choices}) {
@@ -66,4 +81,5 @@ function read({input, kind}) {
   return text !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
+const worded = value => (value === true ? 'on' : value === false ? 'off' : value);
 const plain = text => text.replace(/[*`]/g, '').replace(/\s+/g, ' ');

@@ -13,6 +13,7 @@ const SAID = {
   paper: 'The paper to the letter, with its 20,000 steps: days without a GPU.',
   tiny: 'Seconds on 32 × 32 pixels: to try the way, not to inspect with.',
 };
+const PICKED = ['data.size', 'loss.reconstruction', 'detector']; // fields with a place of their own
 const LOSSES = {pixel: 'Pixels', 'perceptual-general': 'Perceptual, ImageNet', 'perceptual-specific': 'Perceptual, trained on this folder'};
 
 /** `ask(name, data)` calls the server; `onStarted(id)` after a training has begun. */
@@ -22,14 +23,14 @@ export function createForm(form, {ask, upload, folders, example, say, onStarted}
 
 class TrainForm {
   constructor(form, options) {
-    Object.assign(this, options, {form, tab: `${Date.now()}-${Math.random()}`, excluded: new Set(), survey: null, job: null, offer: null});
+    Object.assign(this, options, {form, tab: `${Date.now()}-${Math.random()}`, excluded: new Map(), survey: null, job: null, halt: null, offer: null});
     this.find = selector => form.querySelector(selector);
     this.field = name => form.elements[name];
     this.field('folder').placeholder = this.folders ? `e.g. ${this.example}` : 'Upload images instead';
     this.field('folder').disabled = !this.folders;
     this.advanced = createAdvanced(this.find('.train-advanced > div'), () => this.checkFields());
     this.listen();
-    this.load();
+    this.loaded();
   }
 
   listen() {
@@ -38,22 +39,60 @@ class TrainForm {
     this.field('folder').addEventListener('keydown', event => { if (event.key === 'Enter') { event.preventDefault(); this.check(); } });
     this.field('folder').addEventListener('input', () => this.forget());
     this.find('.train-estimate').addEventListener('click', () => this.estimate());
-    this.find('.train-progress button').addEventListener('click', () => this.job && this.ask('stop', {id: this.job}));
+    this.find('.train-progress button').addEventListener('click', () => this.cancel());
     this.find('.train-upload input').addEventListener('change', event => this.take([...event.target.files]));
     for (const name of ['parent', 'preset']) this.field(name).addEventListener('change', () => this.rebase());
-    for (const name of ['data.size', 'loss.reconstruction', 'detector']) this.field(name).addEventListener('change', () => this.checkFields());
+    for (const name of PICKED) this.field(name).addEventListener('change', () => this.checkFields());
+  }
+
+  /** Whether the form has its choices by now; asked for again where the server did not answer. */
+  async loaded() {
+    this.loading ??= this.load();
+    await this.loading;
+    if (!this.offer) this.loading = null;
+    return Boolean(this.offer);
   }
 
   async load() {
     this.offer = await this.ask('form');
     if (!this.offer) return;
-    const models = Object.keys(this.offer.models);
-    options(this.field('parent'), [['', 'Scratch'], ...models.map(name => [name, `Fine-tune “${name}”`])]);
+    this.offerModels();
     options(this.field('preset'), Object.keys(SAID).map(name => [name, name]));
     options(this.field('detector'), [['panda', 'PANDA-GAN'], ['vae', 'VAE (generator alone)']]);
     options(this.field('loss.reconstruction'), Object.entries(LOSSES));
-    this.advanced.build(this.offer.fields.filter(field => !['detector', 'data.size', 'loss.reconstruction'].includes(field.name)));
+    this.advanced.build(this.offer.fields.filter(field => !PICKED.includes(field.name)));
     this.rebase();
+  }
+
+  offerModels() {
+    options(this.field('parent'), [['', 'Scratch'], ...Object.keys(this.offer.models).map(name => [name, `Fine-tune “${name}”`])]);
+  }
+
+  /** The models there are now; what was picked and changed stays, unless the picked one is gone. */
+  async refreshModels() {
+    if (!this.offer) return;
+    const picked = this.field('parent').value;
+    const offer = await this.ask('form');
+    if (!offer) return;
+    this.offer = offer;
+    this.offerModels();
+    if (this.field('parent').value !== picked) this.rebase();
+  }
+
+  /** As it was filled for a training before, to be changed and tried again. */
+  async fill({folder, name, parent, preset, changes, exclude, note}) {
+    if (!(await this.loaded())) return;
+    this.field('folder').value = folder;
+    this.field('name').value = name;
+    this.field('preset').value = preset;
+    this.field('parent').value = parent in this.offer.models ? parent : '';
+    this.forget();
+    this.rebase();
+    for (const one of PICKED) if (one in changes) this.field(one).value = changes[one];
+    this.advanced.fill(changes);
+    this.find('.train-advanced').open = Object.keys(this.advanced.changes()).length > 0;
+    for (const sha256 of exclude) this.excluded.set(sha256, {sha256});
+    this.say(note);
   }
 
   /** The values everything starts from: the preset's, or those of the model to fine-tune. */
@@ -66,7 +105,7 @@ class TrainForm {
     const parent = this.field('parent').value;
     const base = this.base();
     options(this.field('data.size'), [...new Set([...SIZES, base['data.size']])].sort((a, b) => a - b).map(size => [size, `${size} × ${size}`]));
-    for (const name of ['data.size', 'loss.reconstruction', 'detector']) {
+    for (const name of PICKED) {
       this.field(name).value = base[name];
       this.field(name).disabled = Boolean(parent);
     }
@@ -85,15 +124,18 @@ class TrainForm {
     const picked = {'data.size': Number(this.field('data.size').value), 'loss.reconstruction': this.field('loss.reconstruction').value, detector: this.field('detector').value};
     for (const [name, value] of Object.entries(picked)) if (value !== base[name]) changes[name] = value;
     return {
-      parent: this.field('parent').value, preset: this.field('preset').value, changes, exclude: [...this.excluded],
+      parent: this.field('parent').value, preset: this.field('preset').value, changes, exclude: [...this.excluded.keys()],
       name: this.field('name').value.trim(), low_priority: this.field('low_priority').checked,
     };
   }
 
   async checkFields() {
+    if (!(await this.loaded())) return false;
     this.forgetTime();
+    const asked = (this.asked = (this.asked || 0) + 1);
     const answer = await this.ask('problems', {form: this.wanted()});
     if (!answer) return false;
+    if (asked !== this.asked) return false; // a later question is under way, and its answer is the one to show
     this.advanced.complain(answer.problems);
     this.say(answer.problems[''] || Object.entries(answer.problems).filter(([name]) => !this.advanced.has(name)).map(([, text]) => text).join(' '));
     return Object.keys(answer.problems).length === 0;
@@ -111,19 +153,41 @@ class TrainForm {
   }
 
   request() {
-    return {tab: this.tab, folder: this.field('folder').value, form: this.wanted(), exclude: [...this.excluded]};
+    return {tab: this.tab, folder: this.field('folder').value, form: this.wanted()};
   }
 
+  /** Look through the folder; whether that went well. */
   async check() {
+    if (!(await this.loaded())) return false;
+    const basis = this.basis();
     const found = await this.prepare('check');
-    if (!found?.survey) return;
+    if (!found?.survey) return false;
     this.survey = found.survey;
+    this.checked = basis;
     if (!this.field('name').value) this.field('name').value = found.survey.folder.split(/[\\/]/).filter(Boolean).pop().slice(0, 60);
-    drawSurvey(this.find('.train-survey'), found.survey, {excluded: this.excluded, onChange: () => this.check()});
-    this.find('.train-survey').hidden = false;
+    this.showSurvey();
+    return true;
+  }
+
+  showSurvey() {
+    const place = this.find('.train-survey');
+    const decided = sha256 => {
+      this.showSurvey();
+      this.forgetTime();
+      place.querySelector(`button[data-sha256="${sha256}"]`)?.focus();
+    };
+    drawSurvey(place, this.survey, {excluded: this.excluded, stale: this.basis() !== this.checked, onChange: decided, onAgain: () => this.check()});
+    place.hidden = false;
+  }
+
+  /** What a check depends on besides the folder. */
+  basis() {
+    const values = {...this.base(), ...this.wanted().changes};
+    return JSON.stringify([[...this.excluded.keys()].sort(), values['data.minimum'], values['data.validation_fraction']]);
   }
 
   async estimate() {
+    if (!(await this.loaded())) return;
     this.forgetTime();
     const found = await this.prepare('estimate');
     if (!found?.estimate) return;
@@ -157,39 +221,62 @@ class TrainForm {
     bar.querySelector('span').textContent = now.total ? `${now.what}: ${now.done} of ${now.total}` : `${now.what}…`;
   }
 
+  cancel() {
+    this.halt?.();
+    if (this.job) this.ask('stop', {id: this.job});
+  }
+
   async take(files) {
     if (!files.length) return;
     this.say('');
-    this.progress({what: 'Uploading', total: files.length, done: 0});
-    const kept = [];
-    try {
-      for (const file of files) {
-        kept.push((await this.upload(file)).path);
-        this.progress({what: 'Uploading', total: files.length, done: kept.length});
-      }
-    } catch {
-      this.say('The upload was interrupted. Try again.');
-    }
+    const kept = await this.send(files);
+    this.halt = null;
     this.progress(null);
     this.find('.train-upload input').value = '';
-    const answer = kept.length === files.length ? await this.ask('keep', {files: kept}) : null;
+    const answer = kept && await this.ask('keep', {files: kept});
     if (!answer) return;
     this.field('folder').value = answer.folder;
     this.forget();
     this.check();
   }
 
+  /** Upload files; their places on the server, or null where it was cancelled or interrupted. */
+  async send(files) {
+    const halted = new Promise(done => { this.halt = () => done(null); });
+    const kept = [];
+    try {
+      for (const file of files) {
+        this.progress({what: 'Uploading', total: files.length, done: kept.length});
+        const sent = await Promise.race([this.upload(file), halted]);
+        if (!sent) return null;
+        kept.push(sent.path);
+      }
+    } catch {
+      this.say('The upload was interrupted. Try again.');
+      return null;
+    }
+    return kept;
+  }
+
   async start() {
     if (!this.field('folder').value.trim()) return this.say('Type the folder of normal images, or upload some.');
     if (!(await this.checkFields())) return;
-    if (!this.survey) await this.check();
-    if (!this.survey) return;
-    if (!this.survey.usable) return this.say(this.survey.advice[0]);
+    if (!(await this.lookedThrough())) return;
     const button = this.find('.train-start');
     button.disabled = true;
     const answer = await this.ask('start', this.request());
     button.disabled = false;
     if (answer) { this.say(''); this.onStarted(answer.id); }
+  }
+
+  /** Whether the folder, as it is to be used, has been checked, a person has seen what does not belong, and it is enough. */
+  async lookedThrough() {
+    const unseen = !this.survey;
+    if ((unseen || this.basis() !== this.checked) && !(await this.check())) return false;
+    if (!this.survey.usable) this.say(this.survey.advice[0]);
+    else if (unseen && this.survey.suspects.length) this.say('Some images are unlike the rest. Look at them below, leave out what is not normal, and start again.');
+    else return true;
+    return false;
   }
 }
 

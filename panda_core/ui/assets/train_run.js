@@ -1,74 +1,91 @@
 // One training: what it says, its curves, the critic, pictures over time, load, log, and what can be done with it.
 
 import {createCharts} from './train_charts.js';
+import {drawResult} from './train_result.js';
 import {bytes, duration, stateWord} from './train_words.js';
 import {node, percent, served} from './text.js';
 
 const ACTIONS = {
-  created: ['cancel'], queued: ['cancel'], running: ['cancel'], stopped: ['resume', 'discard'], failed: ['resume', 'discard'],
-  interrupted: ['resume', 'discard'], done: ['discard'], damaged: [],
+  created: ['cancel'], queued: ['cancel'], running: ['cancel'], stopped: ['resume', 'again', 'discard'], failed: ['again', 'resume', 'discard'],
+  interrupted: ['resume', 'again', 'discard'], done: ['again', 'discard'], damaged: [],
 };
-const WORDS = {cancel: 'Stop', resume: 'Resume', discard: 'Discard'};
+const WORDS = {cancel: 'Stop', resume: 'Resume', again: 'Change and try again', discard: 'Discard'};
 const TEMPLATE = `
   <header><h2></h2><p class="state" role="status"></p><div class="actions"></div></header>
+  <p class="about"></p>
   <p class="detail"></p>
-  <div class="train-bar" role="progressbar" aria-label="Progress" hidden><i></i></div><p class="pace"></p>
+  <div class="train-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" hidden><i></i></div><p class="pace"></p>
   <section class="result" hidden></section>
   <div class="warnings"></div>
   <div class="charts">
-    <figure><figcaption>Losses <label><input type="checkbox" class="log" checked> log</label></figcaption><div class="chart losses"></div></figure>
-    <figure><figcaption>Critic’s logits on held-out images: C(x), C(x′)</figcaption><div class="chart critic"></div></figure>
+    <figure hidden><figcaption>Losses by step: faint as they were, strong the running mean <label><input type="checkbox" class="log" checked> log</label></figcaption><div class="chart losses"></div></figure>
+    <figure hidden><figcaption title="The critic's logits: the median, half of the images, nine in ten. One upon the other: the critic cannot tell. Far apart: it sees through every reconstruction.">Critic’s logits on held-out images: median, half, nine in ten</figcaption><div class="chart critic"></div></figure>
   </div>
   <figure class="film" hidden><figcaption>Held-out images above their reconstructions, <output></output></figcaption><img alt="Held-out images above their reconstructions"><input type="range" min="0" value="0" aria-label="Step of the pictures"></figure>
   <p class="load"></p>
-  <details class="log-text"><summary>Log</summary><pre></pre></details>
+  <details class="unused" hidden><summary></summary><ul></ul></details>
+  <details class="log-text"><summary>Log</summary><pre tabindex="0"></pre></details>
   <p class="command">The same in a terminal: <code></code></p>`;
 
-/** {show(id), refresh()}; `ask(name, data)` calls the server, `act(what, id, extra)` does something to the run. */
+/** {show(id), request(), apply(shown)}; `ask(name, data)` calls the server, `act(what, id, extra)` does something to the run. */
 export function createRunView(root, {ask, act}) {
   return new RunView(root, ask, act);
 }
 
 class RunView {
   constructor(root, ask, act) {
-    Object.assign(this, {root, ask, act, id: '', known: 0, previews: [], follows: true, asking: false});
+    Object.assign(this, {root, ask, act, id: '', retried: new Set()});
     root.innerHTML = TEMPLATE;
     this.find = selector => root.querySelector(selector);
     this.charts = createCharts(this.find('.losses'), this.find('.critic'));
     this.find('.log').addEventListener('change', event => this.charts.setLog(event.target.checked));
     this.find('.film input').addEventListener('input', event => { this.follows = Number(event.target.value) === this.previews.length - 1; this.showPreview(); });
+    this.find('.film img').addEventListener('error', event => this.fetchAgain(event.target.src));
+    this.forget();
   }
 
   show(id) {
     if (id === this.id) return;
-    Object.assign(this, {id, known: 0, previews: [], follows: true, finished: null});
+    this.id = id;
+    this.log = 0;
+    this.forget();
+    for (const place of ['.warnings', '.load', 'pre', '.detail', '.pace', '.about', 'h2', '.state']) this.find(place).textContent = '';
+    this.find('.command').hidden = true;
+  }
+
+  /** Nothing is known of the events any more. */
+  forget() {
+    Object.assign(this, {known: 0, previews: [], problems: [], follows: true, facts: {}, drawn: '', changed: null});
     this.charts.clear();
-    for (const place of ['.result', '.film']) this.find(place).hidden = true;
-    for (const place of ['.warnings', '.load', 'pre', '.detail', '.pace']) this.find(place).textContent = '';
+    for (const place of ['.result', '.film', '.unused']) this.find(place).hidden = true;
   }
 
-  async refresh() {
-    if (!this.id || this.asking) return;
-    this.asking = true;
-    const id = this.id;
-    const news = await this.ask('look', {id, known: this.known});
-    this.asking = false;
-    if (news && id === this.id) this.apply(news);
+  /** What the server needs to know to tell what is new. */
+  request() {
+    return {id: this.id, known: this.known, log: this.log};
   }
 
-  apply(news) {
-    if (news.from === 0 && this.known > 0) { this.charts.clear(); this.previews = []; } // the run was made again
-    this.known = news.known;
-    this.head(news.run);
-    if (!('steps' in news)) return;
-    this.charts.add(news.steps, news.validations);
+  apply(shown) {
+    if (shown.run.id !== this.id || (shown.from > 0 && shown.from !== this.known)) return; // an answer to an older question
+    if (shown.from === 0 && this.known > 0) this.forget(); // the run was made again
+    this.known = shown.known;
+    this.head(shown.run);
+    if (shown.news) this.tell(shown.news);
+    if (shown.log) this.showLog(shown.log);
+    this.result(shown.run);
+  }
+
+  tell(news) {
+    this.charts.add(news.curves, news.critic);
     this.previews.push(...news.previews);
     if (news.previews.length) this.film();
-    if (news.resources) this.find('.load').textContent = load(news.resources);
     if (news.warnings.length) this.find('.warnings').replaceChildren(...news.warnings.map(textContent => node('p', {textContent})));
-    put(this.find('pre'), news.log);
+    if (news.resources) this.find('.load').textContent = load(news.resources);
+    for (const part of ['data', 'done', 'compared', 'accepted']) if (news[part]) this.facts[part] = news[part];
+    if (news.metrics.length) this.facts.metrics = news.metrics;
     put(this.find('.command code'), news.command);
-    this.result(news);
+    this.find('.command').hidden = false;
+    this.unused(news.problems);
   }
 
   head(run) {
@@ -76,24 +93,59 @@ class RunView {
     put(this.find('.state'), stateWord(run));
     this.root.dataset.state = run.state;
     put(this.find('.detail'), run.detail || '');
+    put(this.find('.about'), this.about(run));
     const bar = this.find('.train-bar');
     bar.hidden = run.over || !run.total;
+    bar.setAttribute('aria-valuenow', run.step || 0);
+    bar.setAttribute('aria-valuemax', run.total || 0);
     bar.firstElementChild.style.width = `${run.total ? (100 * run.step) / run.total : 0}%`;
     const left = run.remaining ? ` · about ${duration(run.remaining)} left, then calibration` : '';
     put(this.find('.pace'), run.total && run.state !== 'done' ? `Step ${run.step.toLocaleString('en')} of ${run.total.toLocaleString('en')}${left}` : '');
     this.actions(run);
   }
 
+  about(run) {
+    if (run.state === 'damaged') return '';
+    const {data} = this.facts;
+    const known = data?.anomalous ? `, ${data.anomalous} known anomalies` : '';
+    const counts = data ? ` · ${data.train} images to train on, ${data.validation} held out${known}` : '';
+    const from = run.parent ? `fine-tuned from “${run.parent}”` : `preset ${run.preset}`;
+    return `${run.data} · ${from}, ${run.size} × ${run.size}${counts}`;
+  }
+
   actions(run) {
-    const wanted = ACTIONS[run.state] || [];
+    const wanted = run.stopping ? [] : ACTIONS[run.state] || [];
     const place = this.find('.actions');
-    if (place.dataset.for === `${run.id} ${run.state}`) return;
-    place.dataset.for = `${run.id} ${run.state}`;
+    if (place.dataset.shown === `${run.id} ${wanted}`) return;
+    place.dataset.shown = `${run.id} ${wanted}`;
     place.replaceChildren(...wanted.map(what => {
       const button = node('button', {type: 'button', textContent: WORDS[what], className: what});
-      button.addEventListener('click', () => { button.disabled = true; this.act(what, run.id); });
+      button.addEventListener('click', () => this.press(button, () => this.act(what, run.id)));
       return button;
     }));
+  }
+
+  async press(button, run) {
+    button.disabled = true;
+    await run();
+    button.disabled = false;
+  }
+
+  unused(problems) {
+    this.problems.push(...problems);
+    const place = this.find('.unused');
+    place.hidden = !this.problems.length;
+    if (!problems.length) return;
+    put(place.querySelector('summary'), `Images not used (${this.problems.length})`);
+    place.querySelector('ul').replaceChildren(...this.problems.map(([path, reason]) => node('li', {textContent: `${path}: ${reason}`})));
+  }
+
+  showLog({size, text}) {
+    this.log = size;
+    const place = this.find('pre');
+    const atEnd = place.scrollTop + place.clientHeight >= place.scrollHeight - 4;
+    put(place, text);
+    if (atEnd) place.scrollTop = place.scrollHeight;
   }
 
   film() {
@@ -112,36 +164,33 @@ class RunView {
     if (this.find('.film img').src !== source) this.find('.film img').src = source;
   }
 
-  /** What came out: the boundary, what was measured, the comparison, and the question whether to keep the model. */
-  result(news) {
-    for (const part of ['data', 'done', 'compared', 'accepted']) if (news[part]) this.finished = {...this.finished, [part]: news[part]};
-    if (news.run.state !== 'done' || !this.finished?.done) { this.find('.result').hidden = true; return; }
-    const said = [...sentences(this.finished, news.metrics)].map(textContent => node('p', {textContent}));
+  /** The server clears pictures away that nobody has looked at for hours; asked from the beginning, it offers them anew. */
+  fetchAgain(source) {
+    if (this.retried.has(source)) return;
+    this.retried.add(source);
+    this.find('.film img').removeAttribute('src');
+    this.forget();
+  }
+
+  /** What came of it; drawn again only when something is new, or a name that is being typed would be lost. */
+  result(run) {
     const place = this.find('.result');
-    place.hidden = false;
-    place.replaceChildren(...said, this.finished.accepted ? node('p', {className: 'kept', textContent: `Kept as “${this.finished.accepted.model}”. Choose it in the list of models to inspect with it.` }) : this.keep(news.run));
+    place.hidden = run.state !== 'done' || !this.facts.done;
+    const state = JSON.stringify([run.id, this.facts, this.changed]);
+    if (place.hidden || this.drawn === state) return;
+    this.drawn = state;
+    const keep = name => this.act('accept', run.id, {name});
+    drawResult(place, {...this.facts, changed: this.changed, name: run.name}, {keep: (button, name) => this.press(button, () => keep(name))});
+    if (this.facts.compared && this.changed === null) this.compare(run);
   }
 
-  keep(run) {
-    const name = node('input', {type: 'text', value: run.name, maxLength: 60, ariaLabel: 'Name of the model'});
-    const button = node('button', {type: 'submit', textContent: 'Keep this model'});
-    const form = node('form', {className: 'keep'}, name, button);
-    form.addEventListener('submit', event => { event.preventDefault(); button.disabled = true; Promise.resolve(this.act('accept', run.id, {name: name.value})).then(() => { button.disabled = false; }); });
-    return form;
+  async compare(run) {
+    this.changed = [];
+    const found = await this.ask('changed', {id: run.id});
+    if (!found || run.id !== this.id) return;
+    this.changed = found.images;
+    this.result(run);
   }
-}
-
-function* sentences({data, done, compared}, metrics) {
-  if (data) yield `Trained on ${data.train} images in ${duration(done.seconds)}; ${data.validation} held out to calibrate with. Boundary: ${done.boundary_kind}.`;
-  for (const one of metrics) {
-    const interval = one.auroc_ci.map(end => end.toFixed(3)).join(' and ');
-    yield `Measured on ${one.data} (${one.normal} normal, ${one.anomalous} anomalous): AUROC ${one.auroc.toFixed(3)}, 95 % between ${interval}; colour statistics alone reach ${one.trivial_auroc?.toFixed(3) ?? '–'}.`;
-    if (one.auroc_ci[0] <= 0.5) yield 'That is not better than guessing. More images, more steps or another preset may help; so may a closer camera.';
-  }
-  if (!compared) return;
-  yield `Beside “${compared.parent}”, on the same ${compared.normal} held-out normal images: false alarms ${compared.parent_false_alarms} → ${compared.false_alarms}.`;
-  if (compared.anomalous) yield `Missed of ${compared.anomalous} known anomalies: ${compared.parent_misses} → ${compared.misses}.`;
-  yield 'These images have calibrated the new model, so they flatter it. Images that neither has seen tell more.';
 }
 
 function load({cpu, memory, memory_total: total, gpu}) {

@@ -2,8 +2,11 @@
 
 import {node, served} from './text.js';
 
-/** Draw a survey into `place`; `excluded` is the set of hashes left out, `onChange()` after it has changed. */
-export function drawSurvey(place, survey, {excluded, onChange}) {
+/**
+ * Draw a survey into `place`. `excluded`: hash -> suspect, what a person leaves out; `stale`: the check was made before they decided so.
+ * `onChange(hash)` after a person has decided, `onAgain()` when the folder is to be checked again.
+ */
+export function drawSurvey(place, survey, {excluded, stale, onChange, onAgain}) {
   const counts = [
     [survey.normal, 'normal'], [survey.anomalous, 'known anomalies'], [survey.train, 'to train on'], [survey.validation, 'held out'], [survey.test, 'test images'],
   ];
@@ -12,8 +15,10 @@ export function drawSurvey(place, survey, {excluded, onChange}) {
     node('p', {className: 'train-kinds', textContent: `${list(survey.sizes)} pixels · ${list(survey.kinds)}`}),
     node('ul', {className: 'train-advice'}, ...survey.advice.map(textContent => node('li', {textContent}))),
   ];
-  if (survey.suspects.length) parts.push(suspects(survey.suspects, excluded, onChange));
-  if (excluded.size) parts.push(leftOut(excluded, onChange));
+  const known = new Set(survey.suspects.map(suspect => suspect.sha256));
+  const asked = [...survey.suspects, ...[...excluded.values()].filter(one => one.path && !known.has(one.sha256))];
+  if (asked.length) parts.push(suspects(asked, excluded, onChange));
+  if (excluded.size || stale) parts.push(leftOut(excluded, stale, onAgain));
   parts.push(...[
     folded('Unreadable files', survey.unreadable.map(([path, reason]) => `${path}: ${reason}`)),
     folded('Duplicates', survey.duplicates.map(([path, same]) => `${path} = ${same}`)),
@@ -25,18 +30,27 @@ export function drawSurvey(place, survey, {excluded, onChange}) {
 
 function suspects(found, excluded, onChange) {
   const figures = found.map(suspect => {
-    const button = node('button', {type: 'button', textContent: 'Leave out'});
-    button.addEventListener('click', () => { excluded.add(suspect.sha256); button.disabled = true; onChange(); });
+    const out = excluded.has(suspect.sha256);
+    const button = node('button', {type: 'button', textContent: out ? 'Keep' : 'Leave out', ariaLabel: `${out ? 'Keep' : 'Leave out'} ${short(suspect.path)}`});
+    button.dataset.sha256 = suspect.sha256;
+    button.addEventListener('click', () => {
+      if (out) excluded.delete(suspect.sha256); else excluded.set(suspect.sha256, suspect);
+      onChange(suspect.sha256);
+    });
     const picture = suspect.picture ? node('img', {src: served(suspect.picture), alt: '', loading: 'lazy'}) : node('i');
-    return node('figure', {}, picture, node('figcaption', {}, node('b', {textContent: short(suspect.path), title: suspect.path}), node('span', {textContent: suspect.reason}), button));
+    const caption = node('figcaption', {}, node('b', {textContent: short(suspect.path), title: suspect.path}), node('span', {textContent: out ? 'left out by you' : suspect.reason}), button);
+    return node('figure', {className: out ? 'out' : ''}, picture, caption);
   });
-  return node('section', {className: 'train-suspects'}, node('h3', {textContent: 'Is this really normal?'}), node('div', {}, ...figures));
+  return node('section', {className: 'train-pictures'}, node('h3', {textContent: 'Is this really normal?'}), node('div', {}, ...figures));
 }
 
-function leftOut(excluded, onChange) {
-  const button = node('button', {type: 'button', textContent: 'Take them back'});
-  button.addEventListener('click', () => { excluded.clear(); onChange(); });
-  return node('p', {className: 'train-left-out'}, node('span', {textContent: `${excluded.size} left out by you. `}), button);
+function leftOut(excluded, stale, onAgain) {
+  const line = node('p', {className: 'train-left-out'}, node('span', {textContent: `${excluded.size} left out by you.${stale ? ' The counts above are from before that.' : ''}`}));
+  if (!stale) return line;
+  const button = node('button', {type: 'button', textContent: 'Count again'});
+  button.addEventListener('click', onAgain);
+  line.append(button);
+  return line;
 }
 
 function folded(title, lines) {

@@ -8,12 +8,20 @@ const STAGES = {
   load: 'loading the networks', scan: 'reading the folder', pretext: 'pre-training', train: 'training', percept: 'perceptual evidence',
   calibrate: 'calibrating', evaluate: 'measuring', compare: 'comparing',
 };
+const TERMS = {
+  rec: 'reconstruction', kl: 'KL', latent: 'latent', adv: 'adversarial', match: 'feature matching', 'held out.recon': 'error on held-out images',
+  critic: 'critic', attention: 'critic’s attention', views: 'critic, crops and drops', L_C: 'critic as in the paper', C_x: 'mean C(x)', C_rec: 'mean C(x′)', accuracy: 'critic’s accuracy',
+};
 
 /** State of a run, with its stage while it is at work. */
 export function stateWord(run) {
+  if (run.stopping) return '◌ Stopping';
   const stage = run.state === 'running' && run.stage !== 'train' && STAGES[run.stage];
   return stage ? `● ${stage[0].toUpperCase()}${stage.slice(1)}` : STATES[run.state] || run.state;
 }
+
+/** What a curve is, from its name "phase.term". */
+export const termWord = name => TERMS[name] || TERMS[name.split('.').pop()] || name;
 
 /** 40 s, 12 min, 3 h 5 min. */
 export function duration(seconds) {
