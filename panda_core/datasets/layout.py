@@ -9,6 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ class Source:
     files: tuple[Path, ...]
     """All files it is made of: when one of them changes, a folder built from them is out of date."""
     plan: Callable[[], Sequence[Entry]]
+    images: int | None = None
+    """How many, where listing the files tells."""
 
 
 Layout = Callable[[Path, str], Source | None]
@@ -51,7 +54,8 @@ def mvtec(home: Path, category: str) -> Source | None:
     folder = home / category
     if not ((folder / "train" / "good").is_dir() and (folder / "test").is_dir()):
         return None
-    return Source(tuple(images_of(folder)), lambda: _listed(folder))
+    files = tuple(images_of(folder))
+    return Source(files, partial(_listed, folder), sum(path.relative_to(folder).parts[0] != PARTS[2] for path in files))
 
 
 def images_of(folder: Path) -> list[Path]:

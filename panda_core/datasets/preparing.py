@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from panda_core.config import Augment
+from panda_core.datasets import cifar, elpv, magnetic_tile, mnist, plantvillage, ucsd_ped1
 from panda_core.datasets.building import build
 from panda_core.datasets.catalogue import DATASETS, Dataset, augment_of
 from panda_core.datasets.grouping import groups_of
@@ -18,10 +19,23 @@ ROOT_VARIABLE = "PANDA_DATA"
 """Environment variable that names the folder of all data sets."""
 
 _HOMES: dict[str, tuple[str, ...]] = {
+    "plantvillage": ("PlantVillage", "PlantVillage-Dataset", "plantvillage/PlantVillage-Dataset"),
+    "elpv": ("elpv-dataset", "elpv/elpv-dataset"),
     "mvtec_ad": ("mvtec_anomaly_detection", "mvtec_ad/mvtec_anomaly_detection"),
+    "magnetic_tile": ("Magnetic-tile-defect-datasets", "magnetic_tile/Magnetic-tile-defect-datasets"),
+    "ucsd_ped1": ("UCSD_Anomaly_Dataset.v1p2", "UCSDped1"),
+    "mnist": ("MNIST",),
+    "cifar10": ("cifar-10-batches-py",),
 }
 """Where a set may lie below the root, other than in a folder of its own name: what archives and repositories are called."""
-_LAYOUTS: dict[str, tuple[Layout, ...]] = {}
+_LAYOUTS: dict[str, tuple[Layout, ...]] = {
+    "plantvillage": (plantvillage.class_folders,),
+    "elpv": (elpv.labels,),
+    "magnetic_tile": (magnetic_tile.imgs_folders,),
+    "ucsd_ped1": (ucsd_ped1.clips,),
+    "mnist": (mnist.archive, mnist.idx),
+    "cifar10": (cifar.archive, cifar.batches),
+}
 """The layouts of a set other than MVTec's."""
 
 
@@ -49,7 +63,10 @@ def prepare(name: str, category: str, *, root: Path, place: Path, limit: int | N
     dataset = dataset_of(name)
     if limit is not None and limit < 1:
         raise FolderError(f"The limit is {limit}; it must be at least 1 image of each class.")
-    home, layout, source = _located(dataset, category, Path(root))
+    found = _locate(dataset, category, Path(root))
+    if found is None:
+        raise FolderError(_missing(dataset, category, Path(root)))
+    home, layout, source = found
     folder, seal = home / category, ""
     if layout is not mvtec or limit is not None:
         folder = Path(place) / name / (category if limit is None else f"{category}-{limit}")
@@ -64,9 +81,10 @@ def dataset_of(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def source_of(name: str, category: str, root: Path) -> Source:
-    """What is there of a category below ``root``, before anything is built. Raises FolderError as `prepare` does."""
-    return _located(dataset_of(name), category, root)[2]
+def find(name: str, category: str, root: Path) -> Source | None:
+    """What lies below ``root`` of a category, before anything is built. Raises FolderError for unknown names and damaged tables."""
+    found = _locate(dataset_of(name), category, root)
+    return found[2] if found else None
 
 
 def data_root(given: Path | None = None) -> Path:
@@ -86,22 +104,26 @@ def data_root(given: Path | None = None) -> Path:
     return beside
 
 
-def _located(dataset: Dataset, category: str, root: Path) -> tuple[Path, Layout, Source]:
+def _locate(dataset: Dataset, category: str, root: Path) -> tuple[Path, Layout, Source] | None:
     """(folder of the set, layout, source): the first layout that fits, MVTec's before others."""
     if not root.is_dir():
         raise FolderError(f"{root} is not a folder. Name the folder of your data sets with --data, or in {ROOT_VARIABLE}.")
     if category not in dataset.categories:
         raise FolderError(f"{dataset.name} has no category '{category}'. Known: {', '.join(dataset.categories)}.")
-    for home in _homes(dataset.name, root):
+    for home in filter(Path.is_dir, (root / place for place in _homes(dataset.name))):
         for layout in (mvtec, *_LAYOUTS.get(dataset.name, ())):
             source = layout(home, category)
             if source is not None:
                 return home, layout, source
-    raise FolderError(
-        f"{dataset.name}/{category} is not below {root}; looked in {', '.join((dataset.name, *_HOMES.get(dataset.name, ())))}. "
-        f"Get it: {dataset.where} Licence: {dataset.licence}."
+    return None
+
+
+def _homes(name: str) -> tuple[str, ...]:
+    return name, *_HOMES.get(name, ())
+
+
+def _missing(dataset: Dataset, category: str, root: Path) -> str:
+    places = ", ".join(f"{place}/" for place in _homes(dataset.name))
+    return (
+        f"{dataset.name}, {category}, was not found below {root}; looked in {places}. Get it: {dataset.where} Licence: {dataset.licence}."
     )
-
-
-def _homes(name: str, root: Path) -> Iterator[Path]:
-    return (root / place for place in (name, *_HOMES.get(name, ())) if (root / place).is_dir())
