@@ -75,7 +75,9 @@ def read_batch(path: Path) -> Labelled:
 
 def _value(held: Any, key: str) -> Any:
     """The official files were written by Python 2, so their keys are bytes."""
-    return held[key] if key in held else held[key.encode()]
+    if not isinstance(held, dict) or not {key, key.encode()} & held.keys():
+        raise ValueError(f"it holds no {key}")
+    return held[key.encode()] if key.encode() in held else held[key]
 
 
 def _pixels(values: Any) -> NDArray[np.uint8]:

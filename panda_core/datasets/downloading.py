@@ -37,4 +37,4 @@ def download(name: str, root: Path) -> None:
         with redirect_stdout(sys.stderr):
             _FETCH[name](root / name)
     except (OSError, RuntimeError, ImportError) as error:
-        raise FolderError(f"{name} could not be downloaded ({error}). Get it by hand: {dataset.where}") from error
+        raise FolderError(f"{name} could not be downloaded ({' '.join(str(error).split())}). Get it by hand: {dataset.where}") from error

@@ -65,8 +65,8 @@ def from_npz(home: Path, category: str, names: Sequence[str]) -> Source | None:
 
 def _read_npz(archive: Path, names: Sequence[str]) -> Classes:
     try:
-        with np.load(archive, allow_pickle=False) as held:
+        with archive.open("rb") as file, np.load(file, allow_pickle=False) as held:
             train, test = (Labelled(held[f"x_{part}"], held[f"y_{part}"].reshape(-1)) for part in ("train", "test"))
             return Classes(train, test, tuple(map(str, held["label_names"])) if "label_names" in held else tuple(names))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise FolderError(f"{archive} is damaged or no archive of x_train, y_train, x_test, y_test ({error}). Get it again.") from error

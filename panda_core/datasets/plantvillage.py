@@ -37,7 +37,7 @@ def _classes(place: Path, plant: str) -> dict[str, Path]:
     for folder in sorted(place.glob("*___*")):
         kind, _, disease = folder.name.partition("___")
         if folder.is_dir() and re.match(rf"{plant}(?![a-z])", kind.casefold()):
-            found[re.sub(r"\W+", "_", disease.casefold()).strip("_")] = folder
+            found[re.sub(r"[\W_]+", "_", disease.casefold()).strip("_")] = folder
     return found
 
 
