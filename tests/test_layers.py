@@ -25,7 +25,7 @@ LAYERS: tuple[set[str], ...] = (
     {"inspection", "devices", "runs"},
     {"card", "turns"},
     {"scoring", "nets", "data", "procedural", "history", "roi", "jobs"},
-    {"pretrained", "pretext", "pooled", "sweep"},
+    {"pretrained", "pretext", "pooled", "sweep", "datasets"},
     {"detectors", "percept"},
     {"training", "checkpoint"},
     {"inspector", "resume", "tuning", "watching", "library"},
@@ -41,7 +41,22 @@ LAYERS: tuple[set[str], ...] = (
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 
 FREE_OF_TORCH = (
-    *("scoring", "data", "procedural", "card", "runs", "events", "turns", "jobs", "sweep", "worker", "library", "history", "roi"),
+    *(
+        "scoring",
+        "data",
+        "datasets",
+        "procedural",
+        "card",
+        "runs",
+        "events",
+        "turns",
+        "jobs",
+        "sweep",
+        "worker",
+        "library",
+        "history",
+        "roi",
+    ),
     *("rendering", "batch", "video", "report", "cli", "__main__", "ui"),
 )
 """Parts whose import must not load torch: arithmetic and decoding stay light, and the page and `--help` open at once."""

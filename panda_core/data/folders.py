@@ -171,10 +171,14 @@ def _too_few(folder: Path, count: int, minimum: int, problems: Sequence[Problem]
     return f"{folder} holds {count} usable normal images; {minimum} are needed.{left_out} Add images, or lower data.minimum."
 
 
+def sample_of(path: Path) -> Sample:
+    """Reads, decodes and hashes one image. Raises ImageError."""
+    return Sample(path, content_hash(path), prepare(read_image(path), THUMBNAIL).mean(axis=0).ravel())
+
+
 def _examine(path: Path) -> Sample | Problem:
     try:
-        thumbnail = prepare(read_image(path), THUMBNAIL).mean(axis=0).ravel()
-        return Sample(path, content_hash(path), thumbnail)
+        return sample_of(path)
     except ImageError as error:
         return Problem(path, error.reason)
 
