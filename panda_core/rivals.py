@@ -29,7 +29,8 @@ RIVALS: dict[str, Config] = {
         # kappa = 1 and five critic steps for one of the generator, as the paper.
         _rival("f-anogan", steps=3000, batch=16, lr=1e-4, baseline=BaselineConfig(latent=128)),
         _rival("egbad", steps=1500, batch=16, lr=2e-4, baseline=BaselineConfig()),
-        # Its classes are turns and mirror images: an augmentation by them would take their meaning.
+        # What these two learn are turns (and mirror images): an augmentation by them would take their meaning.
         _rival("dadugt", steps=600, batch=16, lr=1e-3, baseline=BaselineConfig(), augment="none"),
+        _rival("csi", steps=600, batch=16, lr=1e-3, baseline=BaselineConfig(), augment="none"),
     )
 }

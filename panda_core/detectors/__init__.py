@@ -9,6 +9,7 @@ from torch import Tensor
 from panda_core.config import Config
 from panda_core.detectors.anogan import AnoGan
 from panda_core.detectors.base import Detector, Examination, Phase
+from panda_core.detectors.csi import Csi
 from panda_core.detectors.dadugt import Dadugt
 from panda_core.detectors.egbad import Egbad
 from panda_core.detectors.fanogan import FAnoGan
@@ -20,7 +21,7 @@ from panda_core.pretrained import load_imagenet, load_specific, resolve_backbone
 
 __all__ = ["DETECTORS", "Detector", "Examination", "Phase", "build_detector"]
 
-AnyDetector: TypeAlias = Panda | Vae | AnoGan | FAnoGan | Egbad | Dadugt
+AnyDetector: TypeAlias = Panda | Vae | AnoGan | FAnoGan | Egbad | Dadugt | Csi
 
 DETECTORS: dict[str, type[AnyDetector]] = {
     "panda": Panda,
@@ -29,6 +30,7 @@ DETECTORS: dict[str, type[AnyDetector]] = {
     "f-anogan": FAnoGan,
     "egbad": Egbad,
     "dadugt": Dadugt,
+    "csi": Csi,
 }
 
 
