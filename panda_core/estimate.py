@@ -17,6 +17,7 @@ from panda_core.data.batches import Batches
 from panda_core.data.folders import Splits, scan
 from panda_core.data.images import prepare
 from panda_core.detectors import Detector, build_detector
+from panda_core.detectors.base import examining
 from panda_core.finishing import readable_images
 from panda_core.percept import PerceptualEvidence
 from panda_core.resume import save_state
@@ -96,11 +97,13 @@ def _finishing(config: Config, detector: Detector, device: torch.device, splits:
     """Seconds from the last step to the model: every training image through f, every held-out one and its anomalies through all."""
     images = [image for image, _ in zip(readable_images(splits.train), range(MEASURED_IMAGES), strict=False)]
     looked = SYNTHETIC * len(splits.validation) + len(splits.validation) + len(splits.anomalous)
-    each = _seconds_each(images, config.data.size, device, detector.examine)
+    with examining(detector):
+        each = _seconds_each(images, config.data.size, device, detector.examine)
     seconds = looked * each
     if config.percept.enabled:
         percept = PerceptualEvidence(config.percept, pretrained=True).to(device).eval()
-        one = _seconds_each(images, config.percept.size, device, percept.features)
+        with torch.inference_mode():
+            one = _seconds_each(images, config.percept.size, device, percept.features)
         seconds += (len(splits.train) + looked) * one
     return seconds
 
@@ -108,9 +111,8 @@ def _finishing(config: Config, detector: Detector, device: torch.device, splits:
 def _seconds_each(images: Sequence[Any], size: int, device: torch.device, look: Any) -> float:
     x = torch.stack([torch.from_numpy(prepare(image, size)) for image in images]).to(device)
     times = []
-    with torch.inference_mode():
-        for _ in range(2):
-            started = time.perf_counter()
-            look(x)
-            times.append(time.perf_counter() - started)
+    for _ in range(2):
+        started = time.perf_counter()
+        look(x)
+        times.append(time.perf_counter() - started)
     return times[-1] / len(images)

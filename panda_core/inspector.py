@@ -18,6 +18,7 @@ from torch.nn import functional
 from panda_core.card import find_model
 from panda_core.checkpoint import Model, load_model
 from panda_core.data.images import prepare, read_image
+from panda_core.detectors.base import examining
 from panda_core.devices import autocast_dtype, pick_device
 from panda_core.errors import ImageError, ModelError
 from panda_core.inspection import Evidence, Inspection, Picture
@@ -48,9 +49,7 @@ def _examine_batch(model: Model, images: Sequence[Picture], seen_at: Mask | None
     device, config = model_device(model), model.config
     dtype = autocast_dtype(device, config.train.precision)
     x = _tensor(images, config.data.size, device)
-    # A detector that searches at inference descends a gradient and says so; all others are faster without.
-    mode = torch.enable_grad() if getattr(model.detector, "needs_grad", False) else torch.inference_mode()
-    with mode, torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
+    with examining(model.detector), torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
         seen = model.detector.examine(x)
         errors, maps = dict(seen.errors), {"residual": seen.residual.detach().float()}
         if model.percept is not None:

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from panda_core.config import Config, CriticConfig, DataConfig, GeneratorConfig, LossConfig, PerceptConfig, ScoringConfig, TrainConfig
+from panda_core.config import (
+    BaselineConfig,
+    Config,
+    CriticConfig,
+    DataConfig,
+    GeneratorConfig,
+    LossConfig,
+    PerceptConfig,
+    ScoringConfig,
+    TrainConfig,
+)
 from panda_core.errors import ConfigError
+from panda_core.rivals import RIVALS
 from panda_core.strict import nearest
 
 PAPER = Config(preset="paper", generator=GeneratorConfig(norm="batch"), scoring=ScoringConfig(fusion="sum"))
@@ -37,6 +48,7 @@ TINY = replace(
     data=DataConfig(size=32, validation_fraction=0.3, minimum=8),
     generator=GeneratorConfig(width=8, low_channels=4, high_channels=8),
     critic=CriticConfig(stages=3, norm="group", width=8, attention_maps=4, filters=4),
+    baseline=BaselineConfig(width=8, latent=8, inversion_steps=10),
     loss=replace(BALANCED.loss, reconstruction="pixel", pixel_weight=0.0),
     train=replace(BALANCED.train, warmup_steps=6, adversarial_steps=4, batch=4, adversarial_batch=4),
 )
@@ -61,7 +73,7 @@ def tuned(parent: Config) -> Config:
     )
 
 
-PRESETS: dict[str, Config] = {"paper": PAPER, "balanced": BALANCED, "best": BEST, "tiny": TINY}
+PRESETS: dict[str, Config] = {"paper": PAPER, "balanced": BALANCED, "best": BEST, "tiny": TINY} | RIVALS
 
 
 def preset(name: str) -> Config:

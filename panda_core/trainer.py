@@ -24,6 +24,7 @@ from panda_core.data.batches import Batches
 from panda_core.data.folders import Splits, scan
 from panda_core.data.images import prepare
 from panda_core.detectors import build_detector
+from panda_core.detectors.base import examining, searches
 from panda_core.devices import autocast_dtype, pick_device
 from panda_core.errors import PandaError, TrainingError
 from panda_core.finishing import Finishing, readable_images
@@ -185,10 +186,12 @@ class _Stages:
         if self.watch is None:
             return
         save_state(self.run.state_path, state)
+        if searches(detector) and state.step < self.total:
+            return  # a search for every held-out image would cost more than the epoch
         size = self.config.data.size
         images = [torch.from_numpy(prepare(image, size)) for image in islice(readable_images(validation), VALIDATION_IMAGES)]
         x = self.fabric.to_device(torch.stack(images))
-        with torch.inference_mode(), self.fabric.autocast():
+        with examining(detector), self.fabric.autocast():
             seen = detector.examine(x)  # type: ignore[operator]
         self.watch.validation(state.step, x, seen)
 

@@ -79,8 +79,12 @@ class Watch:
         return {"cpu": self._process.cpu_percent(), "memory": memory, "memory_total": psutil.virtual_memory().total, "gpu": gpu}
 
     def validation(self, step: int, x: Tensor, seen: Examination) -> None:
-        """What the detector makes of held-out images, B x 3 x S x S in [-1, 1]: mean error, the critic's logits, a picture."""
-        event: dict[str, Any] = {"event": "validation", "step": step, "recon": float(seen.errors["recon"].mean())}
+        """What the detector makes of held-out images, B x 3 x S x S in [-1, 1]: mean error, the critic's logits, a picture.
+
+        The error is ``recon``, or the first of a detector that has no such error.
+        """
+        shown_error = seen.errors.get("recon", next(iter(seen.errors.values())))
+        event: dict[str, Any] = {"event": "validation", "step": step, "recon": float(shown_error.mean())}
         for name, error in (("critic_x", "adv_x"), ("critic_rec", "adv_rec")):
             if error in seen.errors:
                 event[name] = [round(value, 4) for value in _logits(seen.errors[error])]

@@ -18,7 +18,7 @@ from lightning_fabric import Fabric
 from panda_core.config import Config
 from panda_core.data.batches import Batches
 from panda_core.data.images import list_images
-from panda_core.detectors import build_detector
+from panda_core.detectors import DETECTORS, build_detector
 from panda_core.errors import TrainingError
 from panda_core.presets import preset
 from panda_core.resume import load_state, save_state
@@ -44,7 +44,7 @@ def stop_after(steps: int) -> Any:
 
 
 @pytest.mark.parametrize("pause", [3, 8], ids=["in-warm-up", "in-the-game"])
-@pytest.mark.parametrize("detector", ["panda", "vae"])
+@pytest.mark.parametrize("detector", DETECTORS)
 def test_resume_equals_an_uninterrupted_training_bit_for_bit(toy_folder: Path, tmp_path: Path, detector: str, pause: int) -> None:
     config = replace(preset("tiny"), detector=detector)
     with make_batches(toy_folder, config) as batches:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from torch import Tensor
 
 from panda_core.config import Config
+from panda_core.detectors.anogan import AnoGan
 from panda_core.detectors.base import Detector, Examination, Phase
+from panda_core.detectors.csi import Csi
+from panda_core.detectors.dadugt import Dadugt
+from panda_core.detectors.egbad import Egbad
+from panda_core.detectors.fanogan import FAnoGan
 from panda_core.detectors.panda import Panda
 from panda_core.detectors.vae import Vae
 from panda_core.errors import ConfigError
@@ -14,11 +21,21 @@ from panda_core.pretrained import load_imagenet, load_specific, resolve_backbone
 
 __all__ = ["DETECTORS", "Detector", "Examination", "Phase", "build_detector"]
 
-DETECTORS: dict[str, type[Panda] | type[Vae]] = {"panda": Panda, "vae": Vae}
+AnyDetector: TypeAlias = Panda | Vae | AnoGan | FAnoGan | Egbad | Dadugt | Csi
+
+DETECTORS: dict[str, type[AnyDetector]] = {
+    "panda": Panda,
+    "vae": Vae,
+    "anogan": AnoGan,
+    "f-anogan": FAnoGan,
+    "egbad": Egbad,
+    "dadugt": Dadugt,
+    "csi": Csi,
+}
 
 
-def build_detector(config: Config, *, pretrained: bool, specific: dict[str, Tensor] | None = None) -> Panda | Vae:
-    """The configured detector with random generator and critic.
+def build_detector(config: Config, *, pretrained: bool, specific: dict[str, Tensor] | None = None) -> AnyDetector:
+    """The configured detector with random weights.
 
     ``pretrained`` loads the perceptual network's weights (training); without it, all weights follow by
     ``load_inference_state``. ``specific`` are self-supervised VGG19 weights for ``perceptual-specific``.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 
@@ -47,6 +49,12 @@ class Examination:
     residual: Tensor
     """B x 1 x S x S float32 >= 0."""
 
+    @classmethod
+    def of_score(cls, x: Tensor, reconstruction: Tensor, score: Tensor) -> Examination:
+        """One error, ``score`` (B), for systems whose paper says how its parts are added; residual |x - x'|, mean over channels."""
+        residual = (x - reconstruction).abs().float().mean(dim=1, keepdim=True)
+        return cls(reconstruction, {"score": score.float()}, residual)
+
 
 class Detector(Protocol):
     """An nn.Module. x is B x 3 x S x S in [-1, 1]."""
@@ -70,3 +78,13 @@ class Detector(Protocol):
 
     def load_inference_state(self, state: Mapping[str, Tensor]) -> None:
         """Inverse of ``inference_state``. Raises ModelError on missing, foreign or misshapen tensors."""
+
+
+def searches(detector: object) -> bool:
+    """Whether ``examine`` descends a gradient for each image: it says so by an attribute ``needs_grad``, and costs accordingly."""
+    return bool(getattr(detector, "needs_grad", False))
+
+
+def examining(detector: object) -> AbstractContextManager[object]:
+    """The mode to call ``examine`` in: with gradients for a detector that searches, without for all others, which are faster so."""
+    return torch.enable_grad() if searches(detector) else torch.inference_mode()

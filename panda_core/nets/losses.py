@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -35,3 +37,26 @@ def kl_divergence(q: Gaussian) -> Tensor:
     """KL(q(z|x) || N(0, I)) of each sample, summed over the latent: Gaussian of B x C x h x w -> B."""
     mean, logvar = q.mean.float(), q.logvar.float()
     return 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).flatten(1).sum(dim=1)
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    """E (||grad C||_2 - 1)^2 at random points between real and generated images (arXiv 1704.00028): two B x 3 x S x S -> scalar.
+
+    Always in float32: the gradient of a gradient is too small a number for half precision.
+    """
+    with torch.autocast(real.device.type, enabled=False):
+        share = torch.rand(len(real), 1, 1, 1, device=real.device)
+        between = torch.lerp(real.float(), fake.detach().float(), share).requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+        excess: Tensor = gradient.flatten(1).norm(dim=1) - 1
+        return excess.square().mean()
+
+
+def mixed_l1(image: Tensor, features: Tensor, share: float) -> Tensor:
+    """(1 - share) ||image||_1 + share ||features||_1 of two differences, B x ... each -> B, divided by the number of pixel values.
+
+    AnoGAN's residual and discrimination loss, and EGBAD's score: sums over all elements, as there; the common divisor keeps
+    their ratio and makes the numbers comparable across image sizes.
+    """
+    of_image, of_features = (part.float().abs().flatten(1).sum(dim=1) for part in (image, features))
+    return ((1 - share) * of_image + share * of_features) / image[0].numel()

@@ -67,6 +67,13 @@ def test_every_phase_reaches_exactly_its_own_modules(detector: Any, x: torch.Ten
         assert touched and touched <= mine
 
 
+def test_every_step_moves_something_and_every_phase_has_its_turn(detector: Any) -> None:
+    train, phases = detector.config.train, detector.phases()
+    active = [[phase.active(step) for phase in phases] for step in range(train.warmup_steps + train.adversarial_steps)]
+    assert all(any(of_step) for of_step in active)
+    assert all(any(of_phase) for of_phase in zip(*active, strict=True))
+
+
 def test_inference_state_carries_the_scores_to_a_fresh_detector(detector: Any, x: torch.Tensor) -> None:
     state = {name: value.clone() for name, value in detector.inference_state().items()}
     assert not any("reencoder" in name for name in state)
