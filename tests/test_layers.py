@@ -25,7 +25,7 @@ LAYERS: tuple[set[str], ...] = (
     {"inspection", "devices", "runs"},
     {"card", "turns"},
     {"scoring", "nets", "data", "procedural", "history", "roi", "jobs"},
-    {"pretrained", "pretext", "pooled", "sweep"},
+    {"pretrained", "pretext", "pooled", "sweep", "datasets"},
     {"detectors", "percept"},
     {"training", "checkpoint"},
     {"inspector", "resume", "tuning", "watching", "library"},
@@ -33,7 +33,7 @@ LAYERS: tuple[set[str], ...] = (
     {"finishing", "feedback"},
     {"trainer"},
     {"rendering", "worker", "estimate"},
-    {"batch", "video"},
+    {"batch", "video", "reproduction"},
     {"report"},
     {"cli", "ui"},
     {"__main__"},
@@ -42,7 +42,7 @@ HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 
 FREE_OF_TORCH = (
     *("scoring", "data", "procedural", "card", "runs", "events", "turns", "jobs", "sweep", "worker", "library", "history", "roi"),
-    *("rendering", "batch", "video", "report", "cli", "__main__", "ui"),
+    *("rendering", "batch", "video", "report", "reproduction", "datasets", "cli", "__main__", "ui"),
 )
 """Parts whose import must not load torch: arithmetic and decoding stay light, and the page and `--help` open at once."""
 
