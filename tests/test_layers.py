@@ -33,8 +33,9 @@ LAYERS: tuple[set[str], ...] = (
     {"finishing", "feedback"},
     {"trainer"},
     {"rendering", "worker", "estimate"},
-    {"batch", "video", "reproduction"},
+    {"batch", "video"},
     {"report"},
+    {"reproduction"},
     {"cli", "ui"},
     {"__main__"},
 )

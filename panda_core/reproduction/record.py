@@ -90,6 +90,10 @@ class Record:
     miss_rate: float | None = None
     critic: dict[str, float] = field(default_factory=dict)
     """Health of the critic at the end: "logit_std" over held-out normal images, "L_C" over the last steps."""
+    steps: int = 0
+    """Training steps; 0 for a system that is fitted at once."""
+    measure_seconds: float = 0.0
+    """What it took to look at the test split, beside the training."""
     normal: int = 0
     """Normal test images."""
     anomalous: int = 0

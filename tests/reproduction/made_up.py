@@ -1,9 +1,10 @@
-"""Records that were never measured, for tests of what is made from records."""
+"""Records that were never measured, and small jobs, for tests of what is made from them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from panda_core.reproduction.plan import QUICK, Job, Target
 from panda_core.reproduction.record import Record
 
 
@@ -33,3 +34,9 @@ def made_up(**changes: Any) -> Record:
         "version": "0.0",
     }
     return Record(**(fields | changes))
+
+
+def disc_job(system: str, *, seed: int = 0, category: str = "bottle") -> Job:
+    """A job of some seconds on the discs of `data_root`; any other category is not there."""
+    size = 0 if system == "trivial" else 32
+    return Job(system=system, target=Target("mvtec_ad", category, "table2"), seed=seed, size=size, limit=None, budget=QUICK)
