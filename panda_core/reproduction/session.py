@@ -117,7 +117,7 @@ def spread(jobs: Sequence[Job], places: Places, *, workers: int, on_end: Callabl
     Call it from the main thread.
     """
     context, session = multiprocessing.get_context("spawn"), f"{os.getpid()}-{time.time()}"
-    queue = context.SimpleQueue()  # type: ignore[var-annotated]
+    queue: multiprocessing.SimpleQueue[tuple[Job, str]] = context.SimpleQueue()
 
     def start() -> multiprocessing.process.BaseProcess:
         process = context.Process(target=_worker, args=(list(jobs), places, session, queue))
