@@ -10,17 +10,17 @@ import json
 import math
 import os
 import platform
-import types
 import uuid
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from panda_core.config import Config
 from panda_core.errors import ConfigError, ModelError
 from panda_core.inspection import OperatingPoint
 from panda_core.places import home
+from panda_core.strict import fits
 
 T = TypeVar("T")
 FORMAT = 1
@@ -122,24 +122,9 @@ def _listed(value: Any) -> tuple[Any, ...]:
 def _build(kind: type[T], values: dict[str, Any]) -> T:
     built = kind(**values)
     for name, hint in get_type_hints(kind).items():
-        if not _fits(getattr(built, name), hint):
+        if not fits(getattr(built, name), hint):
             raise TypeError(f"{name} is {getattr(built, name)!r}")
     return built
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether ``value`` is of the annotated type: plain types, tuples, dicts and unions of them; floats must be finite."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is types.UnionType:
-        return any(_fits(value, one) for one in inner)
-    if origin is tuple:
-        inner = inner[:1] * len(value) if inner[-1] is ... else inner
-        return len(value) == len(inner) and all(map(_fits, value, inner))
-    if origin is dict:
-        return isinstance(value, dict) and all(_fits(one, inner[1]) for one in value.values())
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return hint is Any or (isinstance(value, hint) and not isinstance(value, bool))
 
 
 def versions() -> dict[str, str]:

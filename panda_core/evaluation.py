@@ -77,7 +77,7 @@ def evaluate(
         try:
             inspection = inspector.inspect(sample.path)
             seen.append((sample, _without_pictures(inspection)))
-            mask = _mask(sample) if located else None
+            mask = true_mask(sample) if located else None
             if mask is not None:
                 masks.append(mask)
                 shown.append(resize_map(inspection.anomaly_map, MAP_SIDE, MAP_SIDE))
@@ -136,8 +136,8 @@ def _without_pictures(inspection: Inspection) -> Inspection:
     return replace(inspection, image=tiny, reconstruction=tiny.copy(), residual=empty, anomaly_map=empty.copy())
 
 
-def _mask(sample: LabelledImage) -> NDArray[np.bool_] | None:
-    """None for an anomalous image without a mask: where its defect lies is not known, so it says nothing about pixels."""
+def true_mask(sample: LabelledImage) -> NDArray[np.bool_] | None:
+    """MAP_SIDE x MAP_SIDE, all False for a normal image; None for an anomalous one without a mask: it says nothing about pixels."""
     if sample.mask is None:
         return np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool) if sample.label == NORMAL else None
     full = read_image(sample.mask)[:, :, 0]
@@ -151,23 +151,27 @@ def colour_statistics(image: Picture) -> NDArray[np.float64]:
 
 
 def trivial_baseline(train: Sequence[Path], test: Sequence[LabelledImage]) -> float:
-    """AUROC of the Mahalanobis distance of colour statistics, fitted on normal training images.
+    """AUROC of `trivial_scores`; raises like it, and CalibrationError where a class of ``test`` is empty.
 
-    A detector has to beat this to show that it sees more than the light an image was taken in. Unreadable images are left out.
-    Raises FolderError where fewer than two training images can be read, CalibrationError where a class of ``test`` is empty.
+    A detector has to beat this to show that it sees more than the light an image was taken in.
     """
-    read = [statistics for path in train if (statistics := _try_statistics(path)) is not None]
-    if len(read) < 2:
-        raise FolderError(f"The trivial baseline needs at least 2 readable normal training images; there are {len(read)}.")
-    known = np.stack(read)
-    centre, spread = known.mean(axis=0), np.linalg.pinv(np.cov(known.T) + 1e-6 * np.eye(known.shape[1]))
-    labels, distances = [], []
-    for sample in test:
-        if (statistics := _try_statistics(sample.path)) is not None:
-            difference = statistics - centre
-            labels.append(sample.label != NORMAL)
-            distances.append(float(difference @ spread @ difference))
-    return auroc(np.array(labels), np.array(distances))
+    scores = trivial_scores(train, [sample.path for sample in test])
+    read = [index for index, score in enumerate(scores) if score is not None]
+    return auroc(np.array([test[index].label != NORMAL for index in read]), np.array([scores[index] for index in read]))
+
+
+def trivial_scores(train: Sequence[Path], test: Sequence[Path]) -> list[float | None]:
+    """Mahalanobis distance of the colour statistics of each test image from those of normal training images; None: unreadable.
+
+    Raises FolderError where fewer than two training images can be read.
+    """
+    known = [statistics for path in train if (statistics := _try_statistics(path)) is not None]
+    if len(known) < 2:
+        raise FolderError(f"The trivial baseline needs at least 2 readable normal training images; there are {len(known)}.")
+    centre = np.mean(known, axis=0)
+    spread = np.linalg.pinv(np.cov(np.stack(known).T) + 1e-6 * np.eye(centre.size))
+    differences = [None if (statistics := _try_statistics(path)) is None else statistics - centre for path in test]
+    return [None if difference is None else float(difference @ spread @ difference) for difference in differences]
 
 
 def _try_statistics(path: Path) -> NDArray[np.float64] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -56,3 +57,20 @@ def convert(hint: Any, value: Any, where: str) -> Any:
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"{where} is {value!r}; expected {hint.__name__}.")
     return value
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether ``value`` is of the annotated type: plain types, tuples, dicts and unions of them; floats must be finite."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is types.UnionType:
+        return any(fits(value, one) for one in inner)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        inner = inner[:1] * len(value) if inner[-1] is ... else inner
+        return len(value) == len(inner) and all(map(fits, value, inner))
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(one, inner[1]) for one in value.values())
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return hint is Any or (isinstance(value, hint) and not isinstance(value, bool))

@@ -21,7 +21,7 @@ def work(run: RunDir, *, device: str = "auto", devices: int = 1, low_priority: b
     TrainingError that says what is known, with the traceback on stderr.
     """
     if low_priority:
-        _step_back()
+        step_back()
     if int(os.environ.get("LOCAL_RANK", "0")) > 0:  # a further process of a data-parallel training: the first one waits and writes
         return _train(run, device, devices)
     with run.hold(), _said(run), device_turn(run, device, run.cancelled) as free:
@@ -72,7 +72,7 @@ def _sentence(run: RunDir, error: Exception) -> str:
     return f"Something is wrong in the program ({type(error).__name__}: {error}). log.txt shows where; the last checkpoint is intact."
 
 
-def _step_back() -> None:
+def step_back() -> None:
     """Let everything else on this machine go first."""
     import psutil
 

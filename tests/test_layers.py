@@ -36,29 +36,15 @@ LAYERS: tuple[set[str], ...] = (
     {"rendering", "worker", "estimate"},
     {"batch", "video"},
     {"report"},
+    {"reproduction"},
     {"cli", "ui"},
     {"__main__"},
 )
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 
 FREE_OF_TORCH = (
-    *(
-        "scoring",
-        "data",
-        "datasets",
-        "procedural",
-        "card",
-        "runs",
-        "events",
-        "turns",
-        "jobs",
-        "sweep",
-        "worker",
-        "library",
-        "history",
-        "roi",
-    ),
-    *("rendering", "batch", "video", "report", "cli", "__main__", "ui"),
+    *("scoring", "data", "datasets", "procedural", "card", "runs", "events", "turns", "jobs", "sweep", "worker", "library", "history"),
+    *("roi", "rendering", "batch", "video", "report", "reproduction", "cli", "__main__", "ui"),
 )
 """Parts whose import must not load torch: arithmetic and decoding stay light, and the page and `--help` open at once."""
 

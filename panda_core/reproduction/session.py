@@ -1,0 +1,181 @@
+"""Many jobs, by one process or several that share a list: each takes the next job that is neither done nor in another's hands.
+
+A job in hand is a lock on its folder, which the kernel frees however the process ends; so several sessions of one machine may work
+at the same runs. Each session tries a job once. A process that dies in the middle of a job (killed for memory, say) leaves its
+mark in the folder; the job is then noted as failed by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from panda_core.errors import PandaError
+from panda_core.reproduction.failures import clear_failure, failure_of, write_failure
+from panda_core.reproduction.plan import Job
+from panda_core.reproduction.running import Places, is_done, run_job
+from panda_core.reproduction.systems import SYSTEMS
+
+State = Literal["done", "failed", "missing", "started", "open"]
+POLL_SECONDS = 0.2
+MARK = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a job stands."""
+
+    job: Job
+    state: State
+    """ "missing": this version has no such preset; "started": there is a run to go on with."""
+    detail: str = ""
+
+
+def standing(job: Job, places: Places) -> Standing:
+    """Where a job stands, from its files."""
+    if is_done(job, places.out):
+        return Standing(job, "done")
+    if not SYSTEMS[job.system].exists():
+        return Standing(job, "missing", f"there is no preset '{SYSTEMS[job.system].preset}' in this version")
+    if sentence := failure_of(places.out, job):
+        return Standing(job, "failed", sentence)
+    return Standing(job, "started" if (places.run(job) / "config.json").exists() else "open")
+
+
+def work_through(
+    jobs: Sequence[Job], places: Places, *, session: str, on_end: Callable[[Job, str], None] = lambda job, failure: None
+) -> bool:
+    """Do the jobs one after the other, in this process; False where it was asked to stop (the training has kept a checkpoint).
+
+    ``session``: a name of this attempt; a job that another process of the same session has tried is left alone.
+    ``on_end(job, "" or the sentence of its failure)`` is called after each. A failure does not stop the rest.
+    """
+    for job in jobs:
+        if standing(job, places).state in ("done", "missing"):
+            continue
+        folder = places.run(job)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / "job.lock").acquire(timeout=0):
+                if not is_done(job, places.out) and not _tried(folder, session, job, places, on_end) and not _attempt(job, places, on_end):
+                    (folder / MARK).unlink(missing_ok=True)
+                    return False
+        except Timeout:
+            continue  # in another's hands
+    return True
+
+
+def _tried(folder: Path, session: str, job: Job, places: Places, on_end: Callable[[Job, str], None]) -> bool:
+    """Whether this session has tried the job already; leaves its mark where not."""
+    mark = folder / MARK
+    if not mark.exists() or mark.read_text(encoding="utf-8") != session:
+        mark.write_text(session, encoding="utf-8")
+        return False
+    if not failure_of(places.out, job):
+        sentence = "Its process ended without a word (killed, or out of memory). Run it again with fewer --workers."
+        write_failure(places.out, job, sentence)
+        on_end(job, sentence)
+    return True
+
+
+def _attempt(job: Job, places: Places, on_end: Callable[[Job, str], None]) -> bool:
+    """Whether the session may go on: False after a request to stop."""
+    clear_failure(places.out, job)
+    try:
+        records = run_job(job, places)
+    except PandaError as error:
+        sentence = str(error)
+    except Exception as error:  # a defect of one job must not cost the others a night
+        with (places.run(job) / "log.txt").open("a", encoding="utf-8") as log:
+            traceback.print_exc(file=log)
+        sentence = f"Something is wrong in the program ({type(error).__name__}: {error}). {places.run(job) / 'log.txt'} shows where."
+    else:
+        if records is not None:
+            on_end(job, "")
+        return records is not None
+    write_failure(places.out, job, sentence)
+    on_end(job, sentence)
+    return True
+
+
+def spread(jobs: Sequence[Job], places: Places, *, workers: int, on_end: Callable[[Job, str], None] = lambda job, failure: None) -> bool:
+    """`work_through` by ``workers`` processes of one thread each, at low priority; False where it was asked to stop.
+
+    SIGINT and SIGTERM stop the trainings with a checkpoint. A process that dies is replaced, and its job noted as failed.
+    Call it from the main thread.
+    """
+    context, session = multiprocessing.get_context("spawn"), f"{os.getpid()}-{time.time()}"
+    queue: multiprocessing.SimpleQueue[tuple[Job, str]] = context.SimpleQueue()
+
+    def start() -> multiprocessing.process.BaseProcess:
+        process = context.Process(target=_worker, args=(list(jobs), places, session, queue))
+        process.start()
+        return process
+
+    with _one_thread(), _asked_to_stop() as asked:
+        alive = [start() for _ in range(min(workers, len(jobs)))]
+        told = False
+        while alive:
+            time.sleep(POLL_SECONDS)
+            while not queue.empty():
+                on_end(*queue.get())
+            if asked() and not told:
+                told = True
+                for process in alive:
+                    process.terminate()
+            ended = [process for process in alive if process.exitcode is not None]
+            alive = [process for process in alive if process.exitcode is None]
+            # 0: nothing left to do; anything else, unless we asked for it, is a death in the middle of a job.
+            alive += [start() for process in ended if process.exitcode != 0 and not told]
+        return not told
+
+
+def _worker(jobs: list[Job], places: Places, session: str, queue: multiprocessing.SimpleQueue[tuple[Job, str]]) -> None:
+    import cv2
+    import torch
+
+    from panda_core.worker import step_back
+
+    step_back()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        work_through(jobs, places, session=session, on_end=lambda job, failure: queue.put((job, failure)))
+    except KeyboardInterrupt:
+        sys.exit(0)  # Ctrl-C reaches every process of the terminal; the first one reports
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes started within compute with one thread: libraries read this when they are loaded."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+    asked = threading.Event()
+    before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,264 @@
+"""Records -> the paper's tables, with what is missing shown as missing, and the paper's own numbers beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from panda_core.reproduction.failures import Failure
+from panda_core.reproduction.paper import BESIDE, FIG_3_MEANS, PED1, TABLE_1, TABLE_2, TABLE_3
+from panda_core.reproduction.plan import ABLATED, FIRST, FURTHER, LEAVE_ONE_OUT, Target
+from panda_core.reproduction.record import Record
+from panda_core.reproduction.systems import LOSSES, NETWORKS, SYSTEMS, TRIVIAL, of_role
+from panda_core.scoring.resampling import seed_interval
+
+MISSING = "missing"
+CI_NOTE = (
+    "In brackets: 95 % bootstrap interval over the test images of the first seed (over whole groups of them where they are not "
+    "independent). Over seeds: mean and 95 % interval of the mean, from 3 seeds on."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Text cells, ready for any format."""
+
+    name: str
+    """Of its files."""
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+class Results:
+    """Records and failures, found by system and set; of several image sizes the one most seeds were measured at counts."""
+
+    def __init__(self, records: Iterable[Record], failures: Iterable[Failure] = ()) -> None:
+        self.records, self.failures = tuple(records), tuple(failures)
+
+    def of(self, system: str, dataset: str, category: str) -> list[Record]:
+        """The system's records on a set, by seed; [] where there is none."""
+        found = [r for r in self.records if (r.system, r.dataset, r.category) == (system, dataset, category)]
+        sizes = [record.size for record in found]
+        size = max(sizes, key=lambda one: (sizes.count(one), one), default=0)
+        return sorted((record for record in found if record.size == size), key=lambda record: record.seed)
+
+    def why_not(self, system: str, dataset: str, category: str) -> str:
+        """What stands in the place of a number: that it is missing, or why it failed."""
+        for failure in self.failures:
+            if (failure.system, failure.dataset, failure.category) == (system, dataset, category):
+                return f"failed: {failure.sentence}"
+        return MISSING
+
+    def foreign(self, dataset: str, category: str) -> list[str]:
+        """Systems that are not ours and have a record on this set."""
+        return sorted({r.system for r in self.records if (r.dataset, r.category) == (dataset, category)} - set(SYSTEMS))
+
+    def on(self, dataset: str, category: str) -> list[Record]:
+        """All records on a set."""
+        return [record for record in self.records if (record.dataset, record.category) == (dataset, category)]
+
+
+def compared_systems(results: Results, dataset: str, category: str) -> list[str]:
+    """Rows of a table: rivals, PANDA, foreign systems, and last the trivial baseline."""
+    return [*(s.name for s in of_role("rival", "panda")), *results.foreign(dataset, category), TRIVIAL]
+
+
+def title_of(system: str) -> str:
+    """The row's heading; a foreign system is called by its name."""
+    return SYSTEMS[system].title if system in SYSTEMS else system
+
+
+def set_table(results: Results, target: Target) -> Table:
+    """Everything that was measured on one set: a part of Table I or II."""
+    dataset, category = target.dataset, target.category
+    measured = results.on(dataset, category)
+    columns = _columns(measured)
+    header = ("system", *(name for name, _ in columns), "seeds", "the paper")
+    rows = []
+    for system in compared_systems(results, dataset, category):
+        found = results.of(system, dataset, category)
+        if found:
+            cells = [cell(found) for _, cell in columns]
+            rows.append((title_of(system), *cells, str(len(found)), _printed(system, target)))
+        else:
+            blank = [""] * (len(columns) - 1)
+            rows.append((title_of(system), results.why_not(system, dataset, category), *blank, "0", _printed(system, target)))
+    rows += _paper_only(target, len(columns))
+    notes = [CI_NOTE, _prevalence_note(measured), _paper_note(target), *_reductions(measured), *_machines(measured)]
+    return Table(
+        f"{target.table}-{dataset}-{category}", f"{dataset}/{category}", header, tuple(rows), tuple(note for note in notes if note)
+    )
+
+
+Cell = Callable[[Sequence[Record]], str]
+
+
+def _columns(measured: Sequence[Record]) -> list[tuple[str, Cell]]:
+    columns: list[tuple[str, Cell]] = [
+        ("AUROC", lambda found: _with_interval(found[0].auroc, found[0].auroc_ci)),
+        ("AUROC over seeds", _over_seeds),
+        ("AUPRC, anomalous positive", lambda found: _with_interval(found[0].auprc, found[0].auprc_ci)),
+        ("AUPRC, normal positive", lambda found: number(found[0].auprc_normal)),
+    ]
+    if any(record.eer is not None for record in measured):
+        columns.append(("EER", lambda found: number(found[0].eer)))
+    if any(record.pixel_auroc is not None for record in measured):
+        columns.append(("pixel AUROC", lambda found: number(found[0].pixel_auroc)))
+        columns.append(("AUPRO", lambda found: number(found[0].aupro)))
+    return [
+        *columns,
+        ("mean rec. error", lambda found: number(found[0].rec_err)),
+        ("mean adv. error", lambda found: number(found[0].adv_err)),
+        ("ms an image", lambda found: f"{fmean(r.ms_per_image for r in found):.3g}"),
+        ("parameters", lambda found: f"{found[0].parameters:,}"),
+        ("training, min", lambda found: f"{fmean(r.train_seconds for r in found) / 60:.1f}"),
+    ]
+
+
+def number(value: float | None) -> str:
+    """Three places; a dash for what does not exist."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _with_interval(value: float, interval: tuple[float, float] | None) -> str:
+    return number(value) if interval is None else f"{value:.3f} ({interval[0]:.3f}–{interval[1]:.3f})"
+
+
+def _over_seeds(found: Sequence[Record]) -> str:
+    values = [record.auroc for record in found]
+    return "–" if len(values) < 2 else _with_interval(fmean(values), seed_interval(values))
+
+
+def _printed(system: str, target: Target) -> str:
+    """The paper's number for the row, with what it prints beside it."""
+    paper = SYSTEMS[system].paper if system in SYSTEMS else ""
+    if target.dataset == "mvtec_ad":
+        row = TABLE_2.get("PANDA-GAN" if paper.startswith("PANDA") else paper, {})
+        return number(row[target.category]) if target.category in row else "–"
+    printed = TABLE_1.get(BESIDE.get(target.dataset, ("", ""))[0], {}).get(paper)
+    if printed is None:
+        return "–"
+    return _with_interval(printed.auroc, printed.interval) + (f", EER {printed.eer:.2f}" if printed.eer is not None else "")
+
+
+def _paper_only(target: Target, columns: int) -> list[tuple[str, ...]]:
+    """Rows of systems that only the paper has; for the video set its rivals are others than for images."""
+    if target.dataset != "ucsd_ped1":
+        return []
+    known = {system.paper for system in SYSTEMS.values()}
+    cells = {model: f"{p.auroc:.3f}" + ("" if p.eer is None else f", EER {p.eer:.2f}") for model, p in TABLE_1[PED1].items()}
+    return [(f"{model} (paper only)", *([""] * columns), "", text) for model, text in cells.items() if model not in known]
+
+
+def _paper_note(target: Target) -> str:
+    if target.dataset == "mvtec_ad":
+        return "The paper: as printed in its Table II, headed AUPRC (its text says AUC); one number for all losses of PANDA."
+    if target.dataset not in BESIDE:
+        return ""
+    name, how = BESIDE[target.dataset]
+    return f"The paper: AUROC as printed for {name} ({how}); no measurement of ours, not comparable number by number."
+
+
+def _prevalence_note(measured: Sequence[Record]) -> str:
+    shares = sorted({(round(r.prevalence, 3), r.normal, r.anomalous) for r in measured if r.system in SYSTEMS})
+    texts = [
+        f"{p:.3f} of the test images are anomalous ({a} of {n + a}): guessing gives AUPRC {p:.3f} with anomalous, {1 - p:.3f} with normal "
+        "as the positive class."
+        for p, n, a in shares
+    ]
+    return " ".join(texts)
+
+
+def _reductions(measured: Sequence[Record]) -> list[str]:
+    ours = sorted({record.reduced for record in measured if record.reduced})
+    return [f"Reduced: {'; '.join(ours)}."] if ours else []
+
+
+def _machines(measured: Sequence[Record]) -> list[str]:
+    devices = sorted({record.device for record in measured})
+    return [f"Times are of: {'; '.join(devices)}; machines at work on other things are slower."] if devices else []
+
+
+def overview_table(results: Results, name: str, targets: Sequence[Target]) -> Table:
+    """AUROC of every system on every set of a table."""
+    systems = [s.name for s in of_role("rival", "panda")]
+    foreign = sorted({system for target in targets for system in results.foreign(target.dataset, target.category)})
+    header = ("system", *(f"{target.dataset}/{target.category}" for target in targets))
+    rows = tuple(
+        (title_of(system), *(_area(results, system, target.dataset, target.category) for target in targets))
+        for system in (*systems, *foreign, TRIVIAL)
+    )
+    note = "AUROC: mean over the seeds there are; for a single seed with the 95 % bootstrap interval over test images."
+    return Table(name, "AUROC on all sets", header, rows, (note,))
+
+
+def _area(results: Results, system: str, dataset: str, category: str) -> str:
+    found = results.of(system, dataset, category)
+    if not found:
+        return results.why_not(system, dataset, category).partition(":")[0]
+    return _with_interval(found[0].auroc, found[0].auroc_ci) if len(found) == 1 else f"{_over_seeds(found)}, {len(found)} seeds"
+
+
+def ablation_table(results: Results, target: Target) -> Table:
+    """Table III on one set: networks down, losses across, the paper's numbers beside."""
+    paper, how = BESIDE[target.dataset]
+    rows = []
+    for network, (_, words) in NETWORKS.items():
+        ours = [_area(results, f"ablation-{loss}-{network}", target.dataset, target.category) for loss in LOSSES]
+        rows.append((words, *ours, *(number(TABLE_3[paper][f"{loss}/{network}"]) for loss in LOSSES)))
+    trivial = _area(results, TRIVIAL, target.dataset, target.category)
+    rows.append((title_of(TRIVIAL), trivial, "", "", *([""] * len(LOSSES))))
+    header = ("network", *(f"{loss} loss" for loss in LOSSES), *(f"{loss} loss, the paper" for loss in LOSSES))
+    measured = [r for r in results.on(target.dataset, target.category) if r.system in SYSTEMS and SYSTEMS[r.system].role == "ablation"]
+    notes = ("AUROC with its 95 % bootstrap interval over test images.", f"The paper: {paper} ({how}).", *_reductions(measured))
+    return Table(f"table3-{target.dataset}-{target.category}", f"Ablations, {target.dataset}/{target.category}", header, tuple(rows), notes)
+
+
+def leave_one_out_table(results: Results, dataset: str, *, positive: str) -> Table:
+    """AUPRC with each class left out in turn; ``positive``: "anomalous" or "normal", the class whose precision it is."""
+    records = [record for record in results.records if record.dataset == dataset]
+    classes = sorted({record.category for record in records})
+    systems = [s for s in (*SYSTEMS, *sorted({r.system for r in records} - set(SYSTEMS))) if any(r.system == s for r in records)]
+    rows = []
+    for system in sorted(systems, key=lambda name: name == TRIVIAL):
+        found = [results.of(system, dataset, category) for category in classes]
+        values = [None if not one else one[0].auprc if positive == "anomalous" else one[0].auprc_normal for one in found]
+        known = [value for value in values if value is not None]
+        blanks = [results.why_not(system, dataset, category).partition(":")[0] for category in classes]
+        cells = [blank if value is None else number(value) for value, blank in zip(values, blanks, strict=True)]
+        rows.append((title_of(system), *cells, number(fmean(known)) if len(known) == len(classes) else "–"))
+    shares = [next(r.prevalence for r in records if r.category == category) for category in classes]
+    chance = [share if positive == "anomalous" else 1 - share for share in shares]
+    if chance:
+        rows.append((f"guessing: share of {positive} test images", *map(number, chance), number(fmean(chance))))
+    title = f"{dataset}: AUPRC with one class left out, {positive} positive"
+    notes = (
+        f"The class of the column plays the anomaly; precision and recall are those of the {positive} class.",
+        f"The paper prints a mean of {FIG_3_MEANS[dataset]:.2f} for PANDA-GAN without saying which class is positive. With normal as the "
+        "positive class, guessing gives about 0.9.",
+        *_reductions(records),
+    )
+    return Table(f"fig3-{dataset}-{positive}-positive", title, ("system", *classes, "mean"), tuple(rows), notes)
+
+
+def all_tables(results: Results, whats: Iterable[str]) -> list[Table]:
+    """The tables of these parts of the paper, overview first."""
+    whats, targets = set(whats), list(dict.fromkeys((*FIRST, *FURTHER, *_more_categories(results))))
+    tables = []
+    for what in ("table1", "table2"):
+        mine = [target for target in targets if target.table == what]
+        if what in whats:
+            tables += [overview_table(results, what, mine), *(set_table(results, target) for target in mine)]
+    if "table3" in whats:
+        tables += [ablation_table(results, target) for target in ABLATED]
+    if "fig3" in whats:
+        tables += [leave_one_out_table(results, d, positive=p) for d in LEAVE_ONE_OUT for p in ("anomalous", "normal")]
+    return tables
+
+
+def _more_categories(results: Results) -> list[Target]:
+    known = {record.category for record in results.records if record.dataset == "mvtec_ad"}
+    return [Target("mvtec_ad", category, "table2") for category in sorted(known)]

@@ -1,0 +1,85 @@
+"""The plan holds every run that the tables need, the most needed first, and nothing twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from panda_core.errors import ConfigError
+from panda_core.presets import PRESETS
+from panda_core.reproduction.plan import BUDGETS, FIRST, FURTHER, IN_FIG3, LEAVE_ONE_OUT, QUICK, REDUCED, SEEDED, chosen, make_plan
+from panda_core.reproduction.systems import NETWORKS, SYSTEMS, of_role
+
+ALL = ("table1", "table2", "table3", "fig3", "figures")
+
+
+def given(jobs: list, target: object, seed: int = 0) -> set[str]:  # type: ignore[type-arg]
+    return {system.name for job in jobs if job.target == target and job.seed == seed for system in job.systems}
+
+
+def test_every_system_has_a_run_on_every_set_of_its_table() -> None:
+    jobs = make_plan(ALL)
+    compared = {system.name for system in of_role("rival", "panda", "trivial")}
+    for target in (*FIRST, *FURTHER):
+        assert compared <= given(jobs, target), target
+    ablations = {system.name for system in of_role("ablation")}
+    assert len(ablations) == 3 * len(NETWORKS)
+    for target in FIRST[:2]:
+        assert ablations <= given(jobs, target)
+    for dataset in LEAVE_ONE_OUT:
+        ours = [job for job in jobs if job.target.dataset == dataset]
+        assert len({job.target.category for job in ours}) == 10 and len(ours) == 10 * len(IN_FIG3)
+
+
+def test_only_panda_gets_further_seeds_and_at_least_three() -> None:
+    jobs = make_plan(ALL)
+    assert {job.system for job in jobs if job.seed} == set(SEEDED)
+    for target in (*FIRST, *FURTHER):
+        assert {job.seed for job in jobs if job.target == target and job.system in SEEDED} == {0, 1, 2}
+
+
+@pytest.mark.parametrize("budget", BUDGETS.values(), ids=list(BUDGETS))
+def test_names_are_unique_and_the_first_sets_come_first(budget) -> None:  # type: ignore[no-untyped-def]
+    jobs = make_plan(ALL, budget=budget)
+    assert len({job.name for job in jobs}) == len(jobs)
+    compared = sum(not system.trained_as for system in of_role("rival", "panda", "trivial"))
+    assert {job.target for job in jobs[: 3 * compared]} == set(FIRST)
+    assert jobs[-1].target.table == "fig3"
+
+
+def test_a_part_of_the_paper_brings_only_its_own_runs() -> None:
+    assert {job.target.table for job in make_plan(["table2"])} == {"table2"}
+    assert {SYSTEMS[job.system].role for job in make_plan(["table3"])} == {"ablation", "trivial"}
+    assert {job.system for job in make_plan(["figures"])} == {"best"}
+
+
+def test_every_run_can_be_configured_where_its_preset_exists() -> None:
+    for job in make_plan(ALL):
+        if job.system != "trivial" and SYSTEMS[job.system].exists():
+            config = job.config("flip")
+            assert (config.data.size, config.train.seed, config.data.augment) == (job.size, job.seed, "flip")
+            assert job.reduced.startswith(f"{job.size} px, ")
+
+
+def test_the_reduced_run_trains_panda_as_its_preset_and_the_quick_one_less() -> None:
+    full, train = make_plan(["table1"], budget=REDUCED), PRESETS["balanced"].train
+    job = next(job for job in full if job.system == "panda-pixel")
+    assert (job.config().train.warmup_steps, job.config().train.adversarial_steps) == (train.warmup_steps, train.adversarial_steps)
+    quick = next(job for job in make_plan(["table1"], budget=QUICK) if job.system == "panda-pixel").config().train
+    assert 2 <= quick.adversarial_steps < quick.warmup_steps < 50
+    assert next(job for job in full if job.target.dataset == "ucsd_ped1" and job.system == "best").size == 128
+
+
+def test_runs_can_be_chosen_by_pattern() -> None:
+    jobs = make_plan(ALL)
+    assert {(job.system, job.target.dataset) for job in chosen(jobs, ["panda-general/elpv"])} == {("best", "elpv")}
+    assert {job.target.category for job in chosen(jobs, ["*/mvtec_ad-bottle"])} == {"bottle"}
+    assert chosen(jobs, []) == jobs
+    with pytest.raises(ConfigError, match="names no run"):
+        chosen(jobs, ["nobody/elpv"])
+    with pytest.raises(ConfigError, match="SYSTEM/SET"):
+        chosen(jobs, ["elpv"])
+
+
+def test_a_plan_without_a_seed_is_refused() -> None:
+    with pytest.raises(ConfigError, match="seed"):
+        make_plan(ALL, seeds=[])

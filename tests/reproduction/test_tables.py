@@ -1,0 +1,93 @@
+"""Tables from made-up records: what is missing is shown, both conventions stand side by side, the trivial baseline is last."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from reproduction.made_up import made_up
+
+from panda_core.reproduction.failures import Failure
+from panda_core.reproduction.formats import comma_separated, latex, markdown, write_tables
+from panda_core.reproduction.plan import FIRST, FURTHER
+from panda_core.reproduction.systems import SYSTEMS
+from panda_core.reproduction.tables import Results, Table, ablation_table, all_tables, leave_one_out_table, overview_table, set_table
+
+ELPV = next(target for target in FIRST if target.dataset == "elpv")
+PED1 = next(target for target in FURTHER if target.dataset == "ucsd_ped1")
+WHATS = ("table1", "table2", "table3", "fig3")
+
+
+def row_of(table: Table, start: str) -> dict[str, str]:
+    row = next(row for row in table.rows if row[0].startswith(start))
+    return dict(zip(table.header, row, strict=True))
+
+
+def test_rows_without_a_record_say_so_and_failures_say_why() -> None:
+    failure = Failure(system="csi", dataset="elpv", category="mono", seed=0, sentence="The loss is not finite.")
+    table = set_table(Results([made_up()], [failure]), ELPV)
+    assert row_of(table, "VAE")["AUROC"] == "missing"
+    assert "not finite" in row_of(table, "CSI")["AUROC"]
+    assert row_of(table, "PANDA, general")["AUROC"].startswith("0.700 (0.600")
+
+
+def test_the_trivial_baseline_is_the_bottom_row_of_every_table() -> None:
+    results = Results([made_up(), made_up(dataset="mnist", category="0"), made_up(system="anomalib-padim", detector="padim", preset="")])
+    tables = [table for table in all_tables(results, WHATS) if table.rows]
+    assert len(tables) > 10
+    for table in tables:
+        ours = [row for row in table.rows if "paper only" not in row[0] and not row[0].startswith("guessing")]
+        if "fig3" not in table.name:
+            assert ours[-1][0] == SYSTEMS["trivial"].title
+
+
+def test_foreign_systems_appear_with_their_records() -> None:
+    table = set_table(Results([made_up(system="anomalib-padim", detector="padim", preset="", size=224, auroc=0.75)]), ELPV)
+    assert row_of(table, "anomalib-padim")["AUROC"].startswith("0.750")
+
+
+def test_three_seeds_give_an_interval_and_two_do_not() -> None:
+    seeds = [made_up(seed=seed, auroc=0.7 + seed / 100) for seed in range(3)]
+    assert row_of(set_table(Results(seeds), ELPV), "PANDA, general")["AUROC over seeds"].startswith("0.710 (0.6")
+    assert row_of(set_table(Results(seeds[:2]), ELPV), "PANDA, general")["AUROC over seeds"] == "0.705"
+    assert row_of(set_table(Results(seeds[:1]), ELPV), "PANDA, general")["AUROC over seeds"] == "–"
+    assert "3 seeds" in row_of(overview_table(Results(seeds), "table1", [ELPV]), "PANDA, general")["elpv/mono"]
+
+
+def test_both_conventions_of_auprc_stand_beside_their_chance() -> None:
+    record = made_up(dataset="mnist", category="3", prevalence=0.1, auprc=0.2, auprc_normal=0.95)
+    anomalous = leave_one_out_table(Results([record]), "mnist", positive="anomalous")
+    normal = leave_one_out_table(Results([record]), "mnist", positive="normal")
+    assert row_of(anomalous, "PANDA, general")["3"] == "0.200" and row_of(anomalous, "guessing")["3"] == "0.100"
+    assert row_of(normal, "PANDA, general")["3"] == "0.950" and row_of(normal, "guessing")["3"] == "0.900"
+
+
+def test_prevalence_is_printed_in_both_conventions() -> None:
+    text = markdown(set_table(Results([made_up(prevalence=0.6, normal=40, anomalous=60)]), ELPV))
+    assert "60 of 100" in text and "AUPRC 0.600 with anomalous, 0.400 with normal" in text
+
+
+def test_the_papers_numbers_stand_beside_ours_and_are_labelled() -> None:
+    table = set_table(Results([made_up(dataset="ucsd_ped1", category="ped1", eer=0.3)]), PED1)
+    assert row_of(table, "PANDA, general")["the paper"] == "0.950, EER 0.75"
+    assert row_of(table, "PANDA, general")["EER"] == "0.300"
+    assert "paper only" in row_of(table, "AED-GAN")["system"]
+    assert any("as printed" in note for note in table.notes)
+    ablations = ablation_table(Results([made_up(system="ablation-pixel-full", auroc=0.66)]), ELPV)
+    assert row_of(ablations, "two latents, E_high^1, E_low^1")["pixel loss, the paper"] == "0.420"
+
+
+def test_every_format_holds_every_cell(tmp_path: Path) -> None:
+    table = Table("name", "A & B_1", ("system", "50 %"), (("=x|y", "1"), ("b", "")), ("a note",))
+    assert "| =x/y | 1 |" in markdown(table) and "- a note" in markdown(table)
+    assert r"A \& B\_1" in latex(table) and r"50 \%" in latex(table) and latex(table).count(r"\\") == 3
+    assert list(csv.reader(io.StringIO(comma_separated(table)))) == [["system", "50 %"], ["'=x|y", "1"], ["b", ""]]
+    assert sorted(path.name for path in write_tables(tmp_path, [table])) == ["name.csv", "name.md", "name.tex"]
+
+
+@pytest.mark.parametrize("what", WHATS)
+def test_no_records_make_tables_full_of_missing(what: str) -> None:
+    for table in all_tables(Results([]), [what]):
+        assert all(len(row) == len(table.header) for row in table.rows), table.name
