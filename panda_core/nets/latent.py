@@ -10,8 +10,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from panda_core.nets.blocks import initialise, normalise, up
+from panda_core.nets.blocks import initialise, up
 from panda_core.nets.dcgan import LARGEST_WIDTH, Contraction, halvings
+from panda_core.nets.normalisation import normalise
 
 PAIR_WIDTH = 512
 """Units of the two dense layers that judge a pair (image, z): EGBAD's for z; its joint layer has twice as many."""
