@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from panda_core.config import Config, CriticConfig, DataConfig, GeneratorConfig, LossConfig, PerceptConfig, ScoringConfig, TrainConfig
 from panda_core.errors import ConfigError
+from panda_core.rivals import RIVALS
 from panda_core.strict import nearest
 
 PAPER = Config(preset="paper", generator=GeneratorConfig(norm="batch"), scoring=ScoringConfig(fusion="sum"))
@@ -61,7 +62,7 @@ def tuned(parent: Config) -> Config:
     )
 
 
-PRESETS: dict[str, Config] = {"paper": PAPER, "balanced": BALANCED, "best": BEST, "tiny": TINY}
+PRESETS: dict[str, Config] = {"paper": PAPER, "balanced": BALANCED, "best": BEST, "tiny": TINY} | RIVALS
 
 
 def preset(name: str) -> Config:
