@@ -13,7 +13,10 @@ from panda_core.config import Config
 from panda_core.detectors import Detector
 from panda_core.errors import ConfigError, ModelError, TrainingError
 
-FIXED = ("detector", "data.size", "generator", "critic", "loss.reconstruction", "loss.backbone", "loss.layer")
+FIXED = (
+    *("detector", "data.size", "generator", "critic", "baseline.width", "baseline.latent"),
+    *("loss.reconstruction", "loss.backbone", "loss.layer"),
+)
 """What the parent's networks have decided: other values would not fit its tensors."""
 
 

@@ -44,7 +44,7 @@ def stop_after(steps: int) -> Any:
 
 
 @pytest.mark.parametrize("pause", [3, 8], ids=["in-warm-up", "in-the-game"])
-@pytest.mark.parametrize("detector", ["panda", "vae"])
+@pytest.mark.parametrize("detector", ["panda", "vae", "ganomaly", "unet"])
 def test_resume_equals_an_uninterrupted_training_bit_for_bit(toy_folder: Path, tmp_path: Path, detector: str, pause: int) -> None:
     config = replace(preset("tiny"), detector=detector)
     with make_batches(toy_folder, config) as batches:

@@ -6,7 +6,12 @@ from torch import Tensor
 
 from panda_core.config import Config
 from panda_core.detectors.base import Detector, Examination, Phase
+from panda_core.detectors.da_gan import DaGan
+from panda_core.detectors.ganomaly import Ganomaly
 from panda_core.detectors.panda import Panda
+from panda_core.detectors.reconstructor import Reconstructor
+from panda_core.detectors.skip_ganomaly import SkipGanomaly
+from panda_core.detectors.unet import UnetDenoiser
 from panda_core.detectors.vae import Vae
 from panda_core.errors import ConfigError
 from panda_core.nets.perceptual import FrozenFeatures, build_features
@@ -14,10 +19,17 @@ from panda_core.pretrained import load_imagenet, load_specific, resolve_backbone
 
 __all__ = ["DETECTORS", "Detector", "Examination", "Phase", "build_detector"]
 
-DETECTORS: dict[str, type[Panda] | type[Vae]] = {"panda": Panda, "vae": Vae}
+DETECTORS: dict[str, type[Panda] | type[Reconstructor]] = {
+    "panda": Panda,
+    "vae": Vae,
+    "ganomaly": Ganomaly,
+    "skip-ganomaly": SkipGanomaly,
+    "da-gan": DaGan,
+    "unet": UnetDenoiser,
+}
 
 
-def build_detector(config: Config, *, pretrained: bool, specific: dict[str, Tensor] | None = None) -> Panda | Vae:
+def build_detector(config: Config, *, pretrained: bool, specific: dict[str, Tensor] | None = None) -> Panda | Reconstructor:
     """The configured detector with random generator and critic.
 
     ``pretrained`` loads the perceptual network's weights (training); without it, all weights follow by

@@ -9,7 +9,7 @@ import torch
 
 from panda_core.detectors import DETECTORS, build_detector
 from panda_core.errors import ModelError
-from panda_core.presets import preset
+from panda_core.presets import PRESETS, preset
 
 VARIANTS: dict[str, dict[str, Any]] = {
     **{name: {"detector": name} for name in DETECTORS},
@@ -65,6 +65,14 @@ def test_every_phase_reaches_exactly_its_own_modules(detector: Any, x: torch.Ten
         torch.stack([value for name, value in terms.items() if not name.startswith("_")]).sum().backward()
         touched = {id(p) for p in detector.parameters() if p.grad is not None}
         assert touched and touched <= mine
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_some_phase_runs_at_every_step(name: str) -> None:
+    config = preset(name).override(**{"data.size": 32})
+    phases = build_detector(config, pretrained=True).phases()
+    steps = range(config.train.warmup_steps + config.train.adversarial_steps)
+    assert [step for step in steps if not any(phase.active(step) for phase in phases)] == []
 
 
 def test_inference_state_carries_the_scores_to_a_fresh_detector(detector: Any, x: torch.Tensor) -> None:
