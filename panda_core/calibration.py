@@ -40,6 +40,8 @@ class Gathered:
     """Of the synthetic anomalies, H x W each; empty for other sources."""
     source: Source | None
     fingerprint: str
+    unscored: tuple[str, ...] = ()
+    """Errors that the detector reports and its paper does not score."""
 
     def without(self, *names: str) -> Gathered:
         """The same images as seen by a model that lacks the errors and the maps of these names."""
@@ -50,7 +52,13 @@ class Gathered:
         """Every calibrated number; fusion weights and map weights are chosen on these images only. Raises CalibrationError."""
         weights = _map_weights(self.normal, self.anomalous, self.masks, scoring) if self.masks else None
         return fit_calibration(
-            self.normal, self.anomalous, source=self.source, scoring=scoring, fingerprint=self.fingerprint, map_weights=weights
+            self.normal,
+            self.anomalous,
+            source=self.source,
+            scoring=scoring,
+            fingerprint=self.fingerprint,
+            map_weights=weights,
+            unscored=self.unscored,
         )
 
 
@@ -99,6 +107,7 @@ def gather(
         masks=tuple(masks),
         source=source,
         fingerprint=_fingerprint(normal_paths),
+        unscored=getattr(model.detector, "unscored", ()),
     )
 
 

@@ -87,6 +87,8 @@ class BaselineConfig:
     """Weight of the generator's adversarial term."""
     feature_share: float = 0.1
     """lambda in [0, 1]: share of the feature (or latent) distance in the score, the rest is the image distance."""
+    noise: float = 0.4
+    """Standard deviation of the noise that the U-Net learns to take off images in [-1, 1]; 0 lets it copy."""
     gradient_penalty: float = 10.0
     """Weight of the gradient penalty of a Wasserstein critic (f-AnoGAN)."""
     generator_every: int = 5
@@ -101,7 +103,7 @@ class BaselineConfig:
     def __post_init__(self) -> None:
         for name in ("width", "latent", "generator_every", "inversion_steps"):
             check(f"baseline.{name}", getattr(self, name), getattr(self, name) >= 1, "be at least 1")
-        for name in ("reconstruction_weight", "latent_weight", "adversarial_weight", "gradient_penalty"):
+        for name in ("reconstruction_weight", "latent_weight", "adversarial_weight", "noise", "gradient_penalty"):
             check(f"baseline.{name}", getattr(self, name), getattr(self, name) >= 0, "not be negative")
         check("baseline.feature_share", self.feature_share, 0.0 <= self.feature_share <= 1.0, "lie in [0, 1]")
         check("baseline.encoder_share", self.encoder_share, 0.0 < self.encoder_share < 1.0, "lie between 0 and 1")

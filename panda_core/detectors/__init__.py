@@ -10,10 +10,15 @@ from panda_core.config import Config
 from panda_core.detectors.anogan import AnoGan
 from panda_core.detectors.base import Detector, Examination, Phase
 from panda_core.detectors.csi import Csi
+from panda_core.detectors.da_gan import DaGan
 from panda_core.detectors.dadugt import Dadugt
 from panda_core.detectors.egbad import Egbad
 from panda_core.detectors.fanogan import FAnoGan
+from panda_core.detectors.ganomaly import Ganomaly
 from panda_core.detectors.panda import Panda
+from panda_core.detectors.reconstructor import Reconstructor
+from panda_core.detectors.skip_ganomaly import SkipGanomaly
+from panda_core.detectors.unet import UnetDenoiser
 from panda_core.detectors.vae import Vae
 from panda_core.errors import ConfigError
 from panda_core.nets.perceptual import FrozenFeatures, build_features
@@ -21,7 +26,7 @@ from panda_core.pretrained import load_imagenet, load_specific, resolve_backbone
 
 __all__ = ["DETECTORS", "Detector", "Examination", "Phase", "build_detector"]
 
-AnyDetector: TypeAlias = Panda | Vae | AnoGan | FAnoGan | Egbad | Dadugt | Csi
+AnyDetector: TypeAlias = Panda | Reconstructor | AnoGan | FAnoGan | Egbad | Dadugt | Csi
 
 DETECTORS: dict[str, type[AnyDetector]] = {
     "panda": Panda,
@@ -29,6 +34,10 @@ DETECTORS: dict[str, type[AnyDetector]] = {
     "anogan": AnoGan,
     "f-anogan": FAnoGan,
     "egbad": Egbad,
+    "ganomaly": Ganomaly,
+    "skip-ganomaly": SkipGanomaly,
+    "da-gan": DaGan,
+    "unet": UnetDenoiser,
     "dadugt": Dadugt,
     "csi": Csi,
 }

@@ -57,7 +57,11 @@ class Examination:
 
 
 class Detector(Protocol):
-    """An nn.Module. x is B x 3 x S x S in [-1, 1]."""
+    """An nn.Module. x is B x 3 x S x S in [-1, 1].
+
+    A detector may also have ``unscored``, names of errors that are reported and never join the score, and ``needs_grad``, True
+    where ``examine`` descends a gradient.
+    """
 
     error_names: tuple[str, ...]
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from panda_core.config import Config
 from panda_core.detectors.base import Examination, Phase
-from panda_core.detectors.panda import GAME_BETAS
+from panda_core.detectors.game import GAME_BETAS
 from panda_core.detectors.state import load_parts, parts_state
 from panda_core.nets import losses
 from panda_core.nets.latent import LatentEncoder, LatentGenerator, PairDiscriminator

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from panda_core.config import Config
 from panda_core.detectors.base import Examination, Phase
+from panda_core.detectors.game import GAME_BETAS
 from panda_core.detectors.state import load_parts, parts_state
 from panda_core.nets import losses
 from panda_core.nets.attention import attention_crop, attention_drop
@@ -21,9 +22,6 @@ from panda_core.nets.critic import Critique, FineGrainedCritic
 from panda_core.nets.dcgan import DcganCritic
 from panda_core.nets.generator import Generator, Reconstruction, ReEncoders
 from panda_core.nets.perceptual import FrozenFeatures, perceptual_distance
-
-GAME_BETAS = (0.5, 0.999)
-"""DCGAN's choice for the adversarial phases *(open: the paper says Adam)*."""
 
 
 class Panda(nn.Module):

@@ -1,4 +1,4 @@
-"""The DCGAN critic (paper [23], as in GANomaly): the ablation in Table III's last row, and the rivals' discriminators."""
+"""The DCGAN critic (paper [23], as in GANomaly): the ablation in Table III's last row, and the pyramid that encoders share with it."""
 
 from __future__ import annotations
 
@@ -42,5 +42,10 @@ class DcganCritic(nn.Module):
 
     def forward(self, x: Tensor) -> Critique:
         """x: B x 3 x S x S in [-1, 1]."""
+        logit, features = self.look(x)
+        return Critique(logit, None, None, None, features.mean(dim=(2, 3)))
+
+    def look(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(logit: B, features before it: B x C x s x s), float32: GANomaly compares features place by place."""
         features = self.body(x)
-        return Critique(self.judge(features).flatten().float(), None, None, None, features.float().mean(dim=(2, 3)))
+        return self.judge(features).flatten().float(), features.float()

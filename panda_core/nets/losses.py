@@ -16,6 +16,16 @@ def root_mean_square(difference: Tensor) -> Tensor:
     return difference.float().flatten(1).square().mean(dim=1).add(1e-8).sqrt()
 
 
+def mean_absolute(difference: Tensor) -> Tensor:
+    """||d||_1 / number of elements of each sample: B x ... -> B."""
+    return difference.float().flatten(1).abs().mean(dim=1)
+
+
+def mean_square(difference: Tensor) -> Tensor:
+    """||d||_2^2 / number of elements of each sample: B x ... -> B. What the code of GANomaly's authors makes of an L2 distance."""
+    return difference.float().flatten(1).square().mean(dim=1)
+
+
 def adversarial(critic_logit_fake: Tensor) -> Tensor:
     """C(x, x') of Eq. 1, non-saturating: -log C(x'), from logits B -> scalar."""
     return functional.softplus(-critic_logit_fake).mean()

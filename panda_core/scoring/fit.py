@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,17 +26,19 @@ def fit_calibration(
     scoring: ScoringConfig,
     fingerprint: str,
     map_weights: Mapping[str, float] | None = None,
+    unscored: Collection[str] = (),
 ) -> Calibration:
     """Every calibrated number from images that were not trained on (III-C, Eq. 3).
 
     normal: n >= 4 images; anomalous: m >= 0 images of the given source (None only if m = 0); fingerprint: of the normal images;
     map_weights: share of each map in the shown one, equal by default. Where fusion is ``weighted``, the weights are chosen on the
     same images as the boundary, so rates measured there are a little optimistic; with m = 0 the weights are equal.
+    unscored: errors of weight 0 whatever the fusion; they are reported only.
     lo and hi are the extremes over all calibration scores. Raises CalibrationError on too few, unlike, identical or not finite evidence.
     """
     _check(normal, anomalous, source)
     normal_errors, anomalous_errors = _error_table(normal), _error_table(anomalous)
-    stats = _fit_stats(normal_errors, anomalous_errors, scoring)
+    stats = _fit_stats(normal_errors, anomalous_errors, scoring, unscored)
     normal_scores = np.sort(fuse(normal_errors, stats, scoring.fusion))
     anomalous_scores = np.sort(fuse(anomalous_errors, stats, scoring.fusion)) if anomalous else np.empty(0)
     boundary = choose_boundary(normal_scores, anomalous_scores, source=source, scoring=scoring)
@@ -76,12 +78,13 @@ def _check(normal: Sequence[Evidence], anomalous: Sequence[Evidence], source: So
             )
 
 
-def _fit_stats(normal: Mapping[str, Floats], anomalous: Mapping[str, Floats], scoring: ScoringConfig) -> dict[str, ErrorStats]:
+def _fit_stats(
+    normal: Mapping[str, Floats], anomalous: Mapping[str, Floats], scoring: ScoringConfig, unscored: Collection[str]
+) -> dict[str, ErrorStats]:
     stats = fit_errors(normal)
-    if scoring.fusion != "weighted":
-        return stats
-    weights = choose_weights(normal, anomalous, stats)
-    return {name: replace(s, weight=weights[name]) for name, s in stats.items()}
+    scored = {name: s for name, s in stats.items() if name not in unscored}
+    weights = choose_weights(normal, anomalous, scored) if scoring.fusion == "weighted" else dict.fromkeys(scored, 1.0)
+    return {name: replace(s, weight=weights.get(name, 0.0)) for name, s in stats.items()}
 
 
 def _fit_pixel_threshold(normal: Sequence[Evidence], scoring: ScoringConfig, map_weights: Mapping[str, float] | None) -> float:

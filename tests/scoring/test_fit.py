@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,23 @@ def test_only_the_weighted_fusion_weighs(calibrate) -> None:
     assert {s.weight for s in calibrate(scoring={"fusion": "standardised"}).errors.values()} == {1.0}
     weighted = calibrate(scoring={"fusion": "weighted"})
     assert sum(s.weight for s in weighted.errors.values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("fusion", ["sum", "standardised", "weighted"])
+def test_an_unscored_error_is_kept_and_changes_no_score(evidences, fusion) -> None:
+    normal, anomalous = evidences(20, seed=0), evidences(10, seed=1, shift=3.0)
+    name = next(iter(normal[0].errors))
+
+    def fit(normal, anomalous, unscored=()):
+        scoring = ScoringConfig(fusion=fusion)
+        return fit_calibration(normal, anomalous, source="labelled", scoring=scoring, fingerprint="f", unscored=unscored)
+
+    def without(side):
+        return [replace(e, errors={key: value for key, value in e.errors.items() if key != name}) for e in side]
+
+    silent, absent = fit(normal, anomalous, (name,)), fit(without(normal), without(anomalous))
+    assert silent.errors[name].weight == 0 and silent.errors[name].sigma > 0
+    assert np.array_equal(silent.normal_scores, absent.normal_scores) and silent.boundary == absent.boundary
 
 
 def test_normals_alone_calibrate_to_a_tail(calibrate) -> None:
