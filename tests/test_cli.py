@@ -60,6 +60,7 @@ OPTIONS = {
     "pretext": "--task",
     "evaluate": "--seed",
     "models": "--json",
+    "datasets": "--data",
     "examples": "--count",
 }
 

@@ -74,6 +74,8 @@ def _built_from(folder: Path, wanted: str) -> str | None:
 
 def _install(whole: Path, folder: Path, wanted: str, found: str) -> str:
     """Rename the new folder into its place. Another process may have been as fast: what it built from the same source is as good."""
+    if _built_from(folder, wanted) == found:
+        return found
     if folder.exists():
         os.replace(folder, whole.with_name("stale"))
     try:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from panda_core.data.folders import labelled_test
-from panda_core.datasets import DATASETS, data_root, prepare
+from panda_core.datasets import DATASETS, Prepared, data_root, prepare
 from panda_core.datasets.building import MANIFEST
 from panda_core.datasets.catalogue import augment_of
 from panda_core.datasets.layout import Entry, cap, fingerprint
@@ -67,6 +69,21 @@ def test_a_built_folder_is_used_again_until_its_source_changes(root: Path, place
     assert second.folder == first.folder
     assert second.fingerprint != first.fingerprint
     assert second.fingerprint == fingerprint(second.folder)
+
+
+def test_processes_that_build_at_once_agree(root: Path, place: Path, write_mvtec: Fill) -> None:
+    write_mvtec(root / "mvtec_ad" / "bottle")
+    together = Barrier(4)
+
+    def build() -> Prepared:
+        together.wait()
+        return prepare("mvtec_ad", "bottle", root=root, place=place, limit=4)
+
+    with ThreadPoolExecutor(4) as pool:
+        made = [future.result() for future in [pool.submit(build) for _ in range(4)]]
+    assert all(prepared == made[0] for prepared in made)
+    assert fingerprint(made[0].folder) == made[0].fingerprint
+    assert [path.name for path in made[0].folder.parent.iterdir()] == ["bottle-4"]
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{}", "{"])
