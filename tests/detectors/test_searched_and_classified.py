@@ -55,6 +55,23 @@ def test_a_rivals_preset_is_its_own_system_without_our_additions(name: str) -> N
     assert not config.percept.enabled and config.scoring.fusion != "weighted" and config.train.ema == 0
 
 
+@pytest.mark.parametrize("size", [64, 128])
+@pytest.mark.parametrize("name", RIVALS)
+def test_losses_and_scores_are_finite_in_half_precision_and_channels_last(name: str, size: int) -> None:
+    detector = built(name, **{"data.size": size, "baseline.inversion_steps": 2}).to(memory_format=torch.channels_last)
+    x = (torch.rand(4, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1).to(memory_format=torch.channels_last)
+    detector.train()
+    for phase in detector.phases():
+        with torch.autocast("cpu", torch.bfloat16):
+            terms = detector.loss(phase.name, x, phase.start)
+        torch.stack([value for term, value in terms.items() if not term.startswith("_")]).sum().backward()
+        assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in phase.parameters())
+    detector.after_step(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = detector.examine(x)
+    assert all(values.dtype == torch.float32 and torch.isfinite(values).all() for values in seen.errors.values())
+
+
 def test_anogans_search_lowers_its_loss_for_every_image(x: torch.Tensor) -> None:
     detector = trained(built("anogan"))
     scores = []
