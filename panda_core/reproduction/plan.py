@@ -116,7 +116,7 @@ class Job:
         for name in ("warmup_steps", "adversarial_steps"):
             steps = getattr(config.train, name)
             changes[f"train.{name}"] = max(2, round(steps * self._share)) if steps else 0
-        if config.percept.enabled and self.target.dataset in LEAVE_ONE_OUT:
+        if config.percept.enabled and self.size <= 32:
             changes["percept.size"] = 96  # features of a picture of 32 pixels at 224 cost five times as much and hold no more
         return config.override(**changes)
 
