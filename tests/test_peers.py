@@ -1,0 +1,137 @@
+"""The foreign systems are measured as ours are: same images, raw scores, our metrics. Most of it needs no anomalib."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmarks import peers
+from panda_core.config import DataConfig
+from panda_core.data.folders import labelled_test, scan
+from panda_core.datasets import Prepared
+from panda_core.errors import FolderError
+from panda_core.reproduction.record import read_records
+
+ROOT = Path(__file__).resolve().parent.parent
+SYSTEM = "anomalib-padim"
+
+
+class Brightest(nn.Module):
+    """Stands in for a fitted network: the brightest pixel is the score, brightness the map. Only a scar is nearly white."""
+
+    def __init__(self, *, maps: bool = True) -> None:
+        super().__init__()
+        self.maps = maps
+        self.register_buffer("memory", torch.zeros(7))
+        self.discriminator = nn.Linear(3, 1)
+
+    def forward(self, x: Tensor) -> SimpleNamespace:
+        return SimpleNamespace(pred_score=100 * x.amax(dim=(1, 2, 3)), anomaly_map=x.mean(dim=1, keepdim=True) if self.maps else None)
+
+
+@pytest.fixture
+def prepared(toy_folder: Path) -> Prepared:
+    return Prepared(toy_folder, "flip", {}, "ab" * 32)
+
+
+@pytest.fixture
+def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Path]]:
+    """`train` gives `Brightest` and notes what it was shown."""
+    shown: list[Sequence[Path]] = []
+
+    def train(peer: peers.Peer, images: Sequence[Path], seed: int) -> nn.Module:
+        shown.append(images)
+        return Brightest(maps=peer.size == 224)
+
+    monkeypatch.setattr(peers, "train", train)
+    monkeypatch.setattr(peers, "metadata", SimpleNamespace(version=lambda package: "none"))
+    return shown
+
+
+@pytest.fixture
+def arguments(toy_folder: Path, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
+    monkeypatch.setattr(peers, "prepare_dataset", lambda name, category, *, root, place: prepared)
+    return argparse.Namespace(out=tmp_path / "results", data=toy_folder, place=tmp_path)
+
+
+def test_a_peer_is_trained_on_the_same_images_as_our_detectors(prepared: Prepared, trained_on: list[Sequence[Path]]) -> None:
+    peers.measure(SYSTEM, "mvtec_ad", "discs", prepared, seed=3)
+    ours = scan(prepared.folder, data=DataConfig(), seed=3)
+    assert trained_on == [ours.train] and ours.validation
+
+
+@pytest.mark.usefixtures("trained_on")
+def test_scores_are_taken_raw_and_masks_are_used(prepared: Prepared) -> None:
+    record = peers.measure(SYSTEM, "mvtec_ad", "discs", prepared, seed=0)
+    assert record.auroc == record.auprc == record.auprc_normal == 1.0  # a clipped score would tie
+    assert (record.normal, record.anomalous, record.prevalence) == (6, 6, 0.5)
+    assert record.pixel_auroc is not None and record.pixel_auroc > 0.95 and record.aupro is not None
+    assert record.eer is None and record.rec_err is None and record.adv_err is None
+
+
+@pytest.mark.usefixtures("trained_on")
+def test_a_system_without_a_map_has_no_pixel_figures(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    blind = peers.Peer(64, peers.ganomaly, {}, "", errors=lambda network, x: {"rec": 0.25, "adv": 0.5})
+    monkeypatch.setitem(peers.PEERS, SYSTEM, blind)
+    record = peers.measure(SYSTEM, "mvtec_ad", "discs", prepared, seed=0)
+    assert record.pixel_auroc is None and record.aupro is None
+    assert (record.rec_err, record.adv_err) == (0.25, 0.5)
+
+
+def test_groups_are_resampled_together(prepared: Prepared) -> None:
+    samples = labelled_test(prepared.folder)
+    scores = [float(number % 4 + (sample.label != "good")) for number, sample in enumerate(samples)]
+    seen = peers.Seen(samples, scores, [], [{} for _ in samples], [1.0 for _ in samples])
+    one_by_one = peers.figures(seen, 0, None, video=True)
+    together = peers.figures(seen, 0, ["a", "a", "a", "b", "b", "b"] * 2, video=True)
+    assert one_by_one["auroc"] == together["auroc"] and one_by_one["auroc_ci"] != together["auroc_ci"]
+    assert 0 < together["eer"] < 1
+
+
+def test_the_size_counts_statistics_but_not_what_gives_no_score() -> None:
+    assert peers.parameters(Brightest()) == 7
+
+
+def test_a_record_that_is_there_is_not_made_again(arguments: argparse.Namespace, trained_on: list[Sequence[Path]]) -> None:
+    for _ in range(2):
+        peers.run(SYSTEM, "mvtec_ad/discs", 0, arguments)
+    assert len(trained_on) == 1
+    assert [(r.system, r.dataset, r.category) for r in read_records(arguments.out)] == [(SYSTEM, "mvtec_ad", "discs")]
+
+
+@pytest.mark.usefixtures("trained_on")
+def test_a_missing_data_set_is_said_and_leaves_no_record(
+    arguments: argparse.Namespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(*_: object, **__: object) -> Prepared:
+        raise FolderError("discs is not there")
+
+    monkeypatch.setattr(peers, "prepare_dataset", missing)
+    peers.run(SYSTEM, "mvtec_ad/discs", 0, arguments)
+    assert "discs is not there" in capsys.readouterr().out and read_records(arguments.out) == ()
+
+
+def test_nothing_but_the_benchmark_knows_anomalib() -> None:
+    users = [path for folder in ("panda_core", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    knowing = {path.name for path in users if re.search(r"^\s*(from|import) anomalib", path.read_text(encoding="utf-8"), re.MULTILINE)}
+    assert knowing == {"peers.py"}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("system", peers.PEERS)
+def test_each_system_is_really_trained(system: str, prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("anomalib", reason="anomalib is not installed: pip install -r requirements-peers.txt, in an environment of its own")
+    monkeypatch.setitem(peers.PEERS, system, replace(peers.PEERS[system], steps=min(peers.PEERS[system].steps, 1)))
+    record = peers.measure(system, "mvtec_ad", "discs", prepared, seed=0)
+    assert record.parameters > 100_000 and "anomalib" in record.versions
+    if system != "anomalib-ganomaly":
+        assert record.auroc > 0.9
