@@ -61,6 +61,7 @@ OPTIONS = {
     "evaluate": "--seed",
     "models": "--json",
     "datasets": "--data",
+    "reproduce": "--dry-run",
     "examples": "--count",
 }
 
