@@ -38,7 +38,7 @@ BALANCED = replace(
     ),
     scoring=ScoringConfig(fusion="weighted"),
     train=TrainConfig(
-        warmup_steps=600, adversarial_steps=240, adversarial_batch=8, warmup_lr=1e-3, generator_lr=1e-4, critic_lr=1e-4, ema=0.99, clip=1.0
+        warmup_steps=600, adversarial_steps=400, adversarial_batch=8, warmup_lr=1e-3, generator_lr=1e-4, critic_lr=1e-4, ema=0.99, clip=1.0
     ),
 )
 BEST = replace(BALANCED, preset="best", percept=PerceptConfig(enabled=True, pooled=True))
