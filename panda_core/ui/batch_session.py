@@ -14,7 +14,8 @@ from panda_core.batch.rows import Batch, Result, Results, Row, collect, rethresh
 from panda_core.batch.sources import Source
 from panda_core.errors import PandaError
 from panda_core.inspection import Boundary, Inspection
-from panda_core.report.page import KINDS, Subject, pictured, share, write_report
+from panda_core.report.markup import KINDS, Subject, measured, share
+from panda_core.report.page import pictured, write_report
 from panda_core.report.pictures import write_pictures_zip
 from panda_core.report.tables import write_batch_csv, write_batch_json
 from panda_core.scoring.decision import boundary_in_use, threshold_in_use
@@ -153,12 +154,11 @@ def subject_of(name: str, models: Sequence[ModelEntry]) -> Subject:
     entry = next((entry for entry in models if entry.name == name), None)
     if entry is None:
         return Subject(name)
-    measured = []
-    for one in entry.measurements:
-        interval = "" if one.low is None or one.high is None else f" (95 % interval {one.low:.3f}–{one.high:.3f})"
-        trivial = "" if one.trivial is None else f"; a trivial baseline reaches {one.trivial:.3f}"
-        measured.append(f"{one.data}: AUROC {one.auroc:.3f}{interval}{trivial}")
-    return Subject(name, entry.title, entry.data, entry.licence, entry.limits, tuple(measured))
+    found = [
+        measured(one.data, one.auroc, None if one.low is None or one.high is None else (one.low, one.high), one.trivial)
+        for one in entry.measurements
+    ]
+    return Subject(name, entry.title, entry.data, entry.licence, entry.limits, tuple(found))
 
 
 def _row_value(row: Row, mark: str | None) -> dict[str, Any]:
