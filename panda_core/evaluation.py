@@ -85,7 +85,7 @@ class Report:
     milliseconds: float = 0.0
     """Median time of one image, network and scoring."""
     problems: tuple[str, ...] = ()
-    """Files that were left out, each with the reason."""
+    """Files that were left out, each with the reason; relative to the folder."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; images with ``path`` (relative to the folder), ``label``, ``defect`` and ``score``."""
@@ -171,7 +171,7 @@ def measure(
                 masks.append(mask)
                 shown.append(resize_map(inspection.anomaly_map, MAP_SIDE, MAP_SIDE))
         except ImageError as error:
-            problems.append(str(error))
+            problems.append(f"{_name(Path(error.path), folder)}: {error.reason}")
         on_progress(number, len(samples))
     return _report(folder, seen, masks, shown, problems, seed)
 
@@ -188,10 +188,13 @@ def auroc_difference(report: Report, other: Report, *, seed: int = 0) -> Differe
 
 
 def _judged(sample: LabelledImage, inspection: Inspection, folder: Path) -> JudgedImage:
-    # As text: a name may hold bytes that are none, and neither a browser nor JSON takes those.
-    name = sample.path.relative_to(folder).as_posix().encode("utf-8", "replace").decode()
     defect = "" if sample.label == NORMAL else sample.label.encode("utf-8", "replace").decode()
-    return JudgedImage(sample.path, name, defect, inspection.score)
+    return JudgedImage(sample.path, _name(sample.path, folder), defect, inspection.score)
+
+
+def _name(path: Path, folder: Path) -> str:
+    """As text: a name may hold bytes that are none, and neither a browser nor JSON takes those."""
+    return path.relative_to(folder).as_posix().encode("utf-8", "replace").decode()
 
 
 def _report(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from string import Template
@@ -41,6 +42,14 @@ def write_evaluation(path: Path, source: str, measured: Sequence[Measured]) -> N
     """Write the report of one or more models on the folder that ``source`` names. Raises PandaError; no file stays then."""
     with whole_file(path) as file:
         file.write(encoded(_page(source, measured)))
+
+
+def write_evaluation_json(path: Path, source: str, measured: Sequence[Measured]) -> None:
+    """The same as one JSON document; ``models``: what `Report.to_dict` says of each. Raises PandaError."""
+    written = datetime.now(UTC).isoformat(timespec="seconds")
+    document = {"source": source, "written": written, "models": [one.report.to_dict() for one in measured]}
+    with whole_file(path) as file:
+        file.write(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
 
 
 def _page(source: str, measured: Sequence[Measured]) -> str:
