@@ -18,12 +18,13 @@ export function createBoundary(root, {onMove}) {
   find('.evaluate-reset').addEventListener('click', () => { threshold.reset(); judge(); });
 
   function show(result, kinds) {
-    Object.assign(state, {result, kinds});
+    state.result = null; // the slider says at once where it stands, before there is something to judge
     const ends = [result.boundary, ...result.scores];
     const [least, most] = [ends.reduce((a, b) => Math.min(a, b)), ends.reduce((a, b) => Math.max(a, b))];
     const room = ROOM * (most - least) || 1;
     threshold.clear();
     threshold.prepare({own: result.boundary, low: least - room, high: most + room});
+    Object.assign(state, {result, kinds});
     const scores = list => ({scores: list, count: list.length, mean: 0, sd: 0});
     plot.show({normal: scores(kinds.normal), anomalous: scores(kinds.anomalous), range: [Number(slider.min), Number(slider.max)], score: null, model: result.model});
     judge();

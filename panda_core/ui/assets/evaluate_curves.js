@@ -72,7 +72,7 @@ function layout(element, uirevision, x, y) {
   const style = getComputedStyle(element);
   const colour = name => style.getPropertyValue(name).trim();
   const soft = colour('--body-text-color-subdued');
-  const axis = text => ({title: {text, standoff: 6}, range: [-0.02, 1.02], gridcolor: colour('--border-color-primary'), linecolor: soft, tickcolor: soft, zeroline: false, nticks: 6});
+  const axis = text => ({title: {text, standoff: 6, font: {size: 11}}, range: [-0.02, 1.02], gridcolor: colour('--border-color-primary'), linecolor: soft, tickcolor: soft, zeroline: false, nticks: 6});
   return {
     margin: {l: 46, r: 10, t: 6, b: 40}, autosize: true, paper_bgcolor: 'transparent', plot_bgcolor: 'transparent', uirevision, showlegend: true,
     font: {family: style.fontFamily, size: 10.5, color: soft}, hoverlabel: {font: {size: 11}}, legend: {orientation: 'h', y: -0.2, font: {size: 10.5}}, xaxis: axis(x), yaxis: axis(y),

@@ -41,7 +41,7 @@ export function createGallery(root, {onOpen}) {
 
 function tile({at, name, picture}, {scores, labels, defects}, open) {
   const defect = labels[at] < 0 ? '' : `${defects[labels[at]].name}, `;
-  const made = node('button', {type: 'button', title: name}, node('img', {src: picture, alt: '', loading: 'lazy'}), node('b', {textContent: name.split('/').pop()}), node('span', {textContent: `${defect}score ${number(scores[at])}`}));
+  const made = node('button', {type: 'button', title: name}, node('img', {src: picture, alt: ''}), node('b', {textContent: name.split('/').pop()}), node('span', {textContent: `${defect}score ${number(scores[at])}`}));
   made.addEventListener('click', open);
   return made;
 }
