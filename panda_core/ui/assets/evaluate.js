@@ -20,7 +20,7 @@ class Evaluate {
     this.form = this.find('form');
     this.form.elements.folder.disabled = !this.folders;
     this.form.elements.folder.placeholder = this.folders ? `e.g. ${this.example}` : 'Upload a zip file instead';
-    this.results = createResults(this.find('.evaluate-results'), {onOpen: (model, order, index) => trigger('open', {id: this.id, model, order, index})});
+    this.results = createResults(this.find('.evaluate-results'), {onOpen: (model, order, index) => this.trigger('open', {id: this.id, model, order, index})});
     this.listen();
     this.restore();
   }
