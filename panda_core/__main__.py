@@ -21,7 +21,7 @@ COMMANDS = {
     "sweep": ("panda_core.cli.sweeping", "sweep", "Train every combination of a few fields' values; name the best."),
     "calibrate": ("panda_core.cli.training", "calibrate", "Give a model a new boundary from your own images."),
     "pretext": ("panda_core.cli.training", "pretext", "Pre-train the specific perceptual network on normal images."),
-    "evaluate": ("panda_core.cli.measuring", "evaluate", "Measure a model on a labelled folder: AUROC, boundary, time."),
+    "evaluate": ("panda_core.cli.evaluating", "evaluate", "Measure models on a labelled folder: AUROC, boundary, time."),
     "reproduce": ("panda_core.cli.reproducing", "reproduce", "Measure and write the tables and figures of the paper."),
     "models": ("panda_core.cli.measuring", "models", "List the models on this machine."),
     "datasets": ("panda_core.cli.datasets", "datasets", "List public data sets, and bring one into the layout used here."),

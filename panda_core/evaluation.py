@@ -1,11 +1,14 @@
-"""A labelled folder to a Report: how well a model tells anomalous images from normal ones it has never seen."""
+"""A labelled folder to a Report: how well a model tells anomalous images from normal ones it has never seen.
+
+Nothing here chooses anything: the boundary is the model's, and a report only says what it does to these images.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -14,15 +17,34 @@ from numpy.typing import NDArray
 from panda_core.data.folders import LabelledImage, labelled_test
 from panda_core.data.images import read_image
 from panda_core.errors import FolderError, ImageError
-from panda_core.inspection import Inspection, Picture
-from panda_core.inspector import Inspector
+from panda_core.inspection import BoundaryKind, Inspection, Picture
+from panda_core.scoring import metrics
 from panda_core.scoring.decision import boundary_in_use
 from panda_core.scoring.maps import resize_map
-from panda_core.scoring.metrics import auprc, aupro, auroc, auroc_ci, pixel_auroc
+
+if TYPE_CHECKING:
+    from panda_core.inspector import Inspector
 
 NORMAL = "good"
 MAP_SIDE = 128
 """Maps and masks are compared at this size: exact enough, and sorting every full-size pixel would take minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedImage:
+    """One image of the folder and what the model made of it."""
+
+    path: Path
+    name: str
+    """As shown: relative to the folder."""
+    defect: str
+    """Name of the defect; "" for a normal image."""
+    score: float
+
+    @property
+    def anomalous(self) -> bool:
+        """What the folder says of the image, not what the model says."""
+        return bool(self.defect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +60,8 @@ class Report:
     auroc_ci: tuple[float, float]
     """95 %, stratified bootstrap."""
     auprc: float
+    auprc_ci: tuple[float, float]
+    """95 %, the same redraws."""
     prevalence: float
     """Share of anomalous images: the AUPRC of guessing."""
     error_auroc: Mapping[str, float]
@@ -46,85 +70,175 @@ class Report:
     """AUROC of each defect against all normal images."""
     defect_count: Mapping[str, int]
     boundary: float
-    boundary_kind: str
+    boundary_kind: BoundaryKind
+    boundary_reason: str
     false_alarm_rate: float
     miss_rate: float
     pixel_auroc: float | None
     aupro: float | None
+    roc: metrics.Points
+    """(false-alarm rate, detection rate), thinned."""
+    pr: metrics.Points
+    """(recall, precision), thinned."""
+    images: tuple[JudgedImage, ...]
+    """Those that were read, in the order of the folder."""
     milliseconds: float = 0.0
     """Median time of one image, network and scoring."""
     problems: tuple[str, ...] = ()
+    """Files that were left out, each with the reason; relative to the folder."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
+        """JSON-ready; images with ``path`` (relative to the folder), ``label``, ``defect`` and ``score``."""
+        images = [
+            {"path": one.name, "label": "anomalous" if one.anomalous else "normal", "defect": one.defect, "score": one.score}
+            for one in self.images
+        ]
+        return asdict(replace(self, images=())) | {"images": images}
+
+    def scores(self, *, anomalous: bool) -> NDArray[np.float64]:
+        """Scores of one class, in the order of the folder."""
+        return np.array([image.score for image in self.images if image.anomalous == anomalous])
+
+    def found(self, defect: str) -> int:
+        """Images of this defect above the boundary."""
+        return sum(image.score > self.boundary for image in self.images if image.defect == defect)
+
+    def hardest(self, most: int, *, anomalous: bool) -> list[int]:
+        """Places in ``images`` of the highest-scoring normal or the lowest-scoring anomalous ones, at most ``most``, the hardest first.
+
+        Whatever the boundary, the worst mistakes are the first of these.
+        """
+        places = [place for place, image in enumerate(self.images) if image.anomalous == anomalous]
+        return sorted(places, key=lambda place: self.images[place].score * (1 if anomalous else -1))[:most]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """By how much one model's AUROC lies above another's, on the images both could read."""
+
+    auroc: float
+    ci: tuple[float, float]
+    """95 %, paired bootstrap; holds 0 where the images cannot tell the two apart."""
+
+
+OnImage = Callable[[JudgedImage, Inspection], None]
 
 
 def evaluate(
-    inspector: Inspector, folder: str | Path, *, seed: int = 0, on_progress: Callable[[int, int], None] = lambda done, total: None
+    inspector: Inspector,
+    folder: str | Path,
+    *,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_image: OnImage = lambda image, inspection: None,
 ) -> Report:
     """Inspect every image of a labelled folder (MVTec layout, or normal/ and anomalous/) one by one and measure.
 
     Raises FolderError where one of the classes has no readable image.
     """
-    samples = labelled_test(Path(folder))
-    seen: list[tuple[LabelledImage, Inspection]] = []
+    report = measure(labelled_test(Path(folder)), inspector.inspect, Path(folder), seed=seed, on_progress=on_progress, on_image=on_image)
+    return replace(report, model=inspector.model.name, device=str(inspector.device))
+
+
+def measure(
+    samples: Sequence[LabelledImage],
+    inspect: Callable[[Path], Inspection],
+    folder: Path,
+    *,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_image: OnImage = lambda image, inspection: None,
+) -> Report:
+    """Measure whatever ``inspect`` is (it raises ImageError for what it cannot read) on images below ``folder``.
+
+    ``on_image`` gets each image that was read, with its inspection; the pictures are not kept. ``on_progress`` is called after each
+    image and may raise to end the measurement. The report's ``device`` is "": only the caller knows it.
+    Raises FolderError where one of the classes has no readable image.
+    """
+    seen: list[tuple[JudgedImage, Inspection]] = []
     problems: list[str] = []
     masks: list[NDArray[np.bool_]] = []
     shown: list[NDArray[np.float32]] = []
     located = any(sample.mask is not None for sample in samples)
     for number, sample in enumerate(samples, start=1):
         try:
-            inspection = inspector.inspect(sample.path)
-            seen.append((sample, _without_pictures(inspection)))
+            inspection = inspect(sample.path)
+            image = _judged(sample, inspection, folder)
+            seen.append((image, _without_pictures(inspection)))
+            on_image(image, inspection)
             mask = true_mask(sample) if located else None
             if mask is not None:
                 masks.append(mask)
                 shown.append(resize_map(inspection.anomaly_map, MAP_SIDE, MAP_SIDE))
         except ImageError as error:
-            problems.append(str(error))
+            problems.append(f"{_name(Path(error.path), folder)}: {error.reason}")
         on_progress(number, len(samples))
-    return _report(inspector, Path(folder), seen, masks, shown, problems, seed)
+    return _report(folder, seen, masks, shown, problems, seed)
+
+
+def auroc_difference(report: Report, other: Report, *, seed: int = 0) -> Difference:
+    """How far ``report``'s AUROC lies above ``other``'s. Raises CalibrationError where they share no image of one of the classes."""
+    theirs = {image.path: image.score for image in other.images}
+    shared = [image for image in report.images if image.path in theirs]
+    labels, ours = [image.anomalous for image in shared], [image.score for image in shared]
+    others = [theirs[image.path] for image in shared]
+    return Difference(
+        metrics.auroc(labels, ours) - metrics.auroc(labels, others), metrics.auroc_difference_ci(labels, ours, others, seed=seed)
+    )
+
+
+def _judged(sample: LabelledImage, inspection: Inspection, folder: Path) -> JudgedImage:
+    defect = "" if sample.label == NORMAL else sample.label.encode("utf-8", "replace").decode()
+    return JudgedImage(sample.path, _name(sample.path, folder), defect, inspection.score)
+
+
+def _name(path: Path, folder: Path) -> str:
+    """As text: a name may hold bytes that are none, and neither a browser nor JSON takes those."""
+    return path.relative_to(folder).as_posix().encode("utf-8", "replace").decode()
 
 
 def _report(
-    inspector: Inspector,
     folder: Path,
-    seen: Sequence[tuple[LabelledImage, Inspection]],
+    seen: Sequence[tuple[JudgedImage, Inspection]],
     masks: Sequence[NDArray[np.bool_]],
     shown: Sequence[NDArray[np.float32]],
     problems: Sequence[str],
     seed: int,
 ) -> Report:
-    labels = np.array([sample.label != NORMAL for sample, _ in seen], dtype=bool)
+    labels = np.array([image.anomalous for image, _ in seen], dtype=bool)
     if not labels.any() or labels.all():
         raise FolderError(
             f"{folder}: {int(labels.sum())} anomalous and {int((~labels).sum())} normal images can be read; both kinds are needed."
         )
-    scores = np.array([inspection.score for _, inspection in seen])
-    names = np.array([sample.label for sample, _ in seen])
+    scores = np.array([image.score for image, _ in seen])
+    names = np.array([image.defect for image, _ in seen])
     defects = sorted({str(name) for name in names[labels]})
-    boundary = boundary_in_use(inspector.calibration)
+    boundary = boundary_in_use(seen[0][1].calibration)
     located = bool(masks) and any(mask.any() for mask in masks)
     return Report(
         folder=str(folder),
-        model=inspector.model.name,
-        device=str(inspector.device),
+        model=seen[0][1].model,
+        device="",
         normal=int((~labels).sum()),
         anomalous=int(labels.sum()),
-        auroc=auroc(labels, scores),
-        auroc_ci=auroc_ci(labels, scores, seed=seed),
-        auprc=auprc(labels, scores),
+        auroc=metrics.auroc(labels, scores),
+        auroc_ci=metrics.auroc_ci(labels, scores, seed=seed),
+        auprc=metrics.auprc(labels, scores),
+        auprc_ci=metrics.auprc_ci(labels, scores, seed=seed),
         prevalence=float(labels.mean()),
-        error_auroc={name: auroc(labels, np.array([i.errors[name] for _, i in seen])) for name in seen[0][1].errors},
-        defect_auroc={d: auroc(labels[(names == d) | ~labels], scores[(names == d) | ~labels]) for d in defects},
+        error_auroc={name: metrics.auroc(labels, np.array([i.errors[name] for _, i in seen])) for name in seen[0][1].errors},
+        defect_auroc={d: metrics.auroc(labels[(names == d) | ~labels], scores[(names == d) | ~labels]) for d in defects},
         defect_count={d: int((names == d).sum()) for d in defects},
         boundary=boundary.value,
         boundary_kind=boundary.kind,
+        boundary_reason=boundary.reason,
         false_alarm_rate=float((scores[~labels] > boundary.value).mean()),
         miss_rate=float((scores[labels] <= boundary.value).mean()),
-        pixel_auroc=pixel_auroc(masks, shown) if located else None,
-        aupro=aupro(masks, shown) if located else None,
+        pixel_auroc=metrics.pixel_auroc(masks, shown) if located else None,
+        aupro=metrics.aupro(masks, shown) if located else None,
+        roc=metrics.roc_curve(labels, scores),
+        pr=metrics.pr_curve(labels, scores),
+        images=tuple(image for image, _ in seen),
         milliseconds=float(np.median([inspection.milliseconds for _, inspection in seen])),
         problems=tuple(problems),
     )
@@ -157,7 +271,7 @@ def trivial_baseline(train: Sequence[Path], test: Sequence[LabelledImage]) -> fl
     """
     scores = trivial_scores(train, [sample.path for sample in test])
     read = [index for index, score in enumerate(scores) if score is not None]
-    return auroc(np.array([test[index].label != NORMAL for index in read]), np.array([scores[index] for index in read]))
+    return metrics.auroc(np.array([test[index].label != NORMAL for index in read]), np.array([scores[index] for index in read]))
 
 
 def trivial_scores(train: Sequence[Path], test: Sequence[Path]) -> list[float | None]:

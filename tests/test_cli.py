@@ -106,6 +106,8 @@ def test_the_help_loads_neither_torch_nor_a_command() -> None:
         (["examples", "--kind", "leaf", "--out", "o", "--count", "0"], "count"),
         (["examples", "--kind", "xray", "--out", "o", "--size", "7"], "size"),
         (["evaluate", "d", "--model", "m", "--seed", "-1"], "seed"),
+        (["evaluate", "d", "--model", "m", "--out", "absent/r.html"], "absent"),
+        (["evaluate", "d", "--model", "m", "--out", "r.pdf"], "r.pdf"),
         (["pretext", "d", "--out", "absent/weights.safetensors"], "absent"),
         (["train", "d", "--run", "r", "--set", "train.seed=-1"], "train.seed"),
     ],
@@ -277,6 +279,15 @@ def test_evaluating_gives_a_report(capsys: Captured, toy_folder: Path, tiny_mode
     report = call_json(capsys, "evaluate", toy_folder, "--model", tiny_model)
     low, high = report["auroc_ci"]
     assert 0 <= low <= report["auroc"] <= high <= 1 and (report["normal"], report["anomalous"]) == (6, 6)
+
+
+def test_two_models_are_compared_in_one_report(capsys: Captured, toy_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    both = call_json(capsys, "evaluate", toy_folder, "--model", tiny_model, "--model", tiny_model, "--out", out)
+    assert len(both) == 2 and both[0]["auroc"] == both[1]["auroc"] and len(both[0]["images"]) == 12
+    assert "+0.000 (+0.000 to +0.000)" in out.read_text(encoding="utf-8")
+    code, shown, _ = call(capsys, "evaluate", toy_folder, "--model", tiny_model, "--model", tiny_model)
+    assert code == 0 and "AUROC +0.000" in shown
 
 
 def test_models_are_listed_from_their_cards(capsys: Captured, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

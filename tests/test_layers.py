@@ -44,7 +44,7 @@ HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 
 FREE_OF_TORCH = (
     *("scoring", "data", "datasets", "procedural", "card", "runs", "events", "turns", "jobs", "sweep", "worker", "library", "history"),
-    *("roi", "rendering", "batch", "video", "report", "reproduction", "cli", "__main__", "ui"),
+    *("roi", "evaluation", "rendering", "batch", "video", "report", "reproduction", "cli", "__main__", "ui"),
 )
 """Parts whose import must not load torch: arithmetic and decoding stay light, and the page and `--help` open at once."""
 

@@ -12,10 +12,11 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from panda_core.data.folders import NORMAL_NAMES, LabelledImage, labelled_test
 from panda_core.data.images import IMAGE_SUFFIXES, list_images
 from panda_core.errors import FolderError, PandaError
 from panda_core.roots import lies_within, open_place
@@ -50,6 +51,18 @@ class Source:
     """What was left out, in a sentence; "" if nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledSource:
+    """A labelled folder, ready to be measured on."""
+
+    title: str
+    """For people: the folder's path, or the archive's name."""
+    folder: Path
+    samples: tuple[LabelledImage, ...]
+    note: str = ""
+    """What was left out, in a sentence; "" if nothing."""
+
+
 def open_folder(folder: str | Path, roots: Sequence[Path]) -> Source:
     """All images in ``folder`` and below, if it lies within one of ``roots``. Links are followed before that is judged.
 
@@ -60,9 +73,7 @@ def open_folder(folder: str | Path, roots: Sequence[Path]) -> Source:
     allowed = [root.resolve() for root in roots]
     kept = [path for path in found if lies_within(path.resolve(), allowed)]
     _check_count(len(kept), f"{place} holds no images. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
-    left = len(found) - len(kept)
-    note = f"{left} linked image{' was' if left == 1 else 's were'} left out: the link points outside the allowed folders." if left else ""
-    return Source(_shown(place), tuple(kept), tuple(_shown(path.relative_to(place)) for path in kept), note)
+    return Source(_shown(place), tuple(kept), tuple(_shown(path.relative_to(place)) for path in kept), _left_out(len(found) - len(kept)))
 
 
 def open_uploads(files: Iterable[Path], into: Path, *, should_stop: Callable[[], bool] = lambda: False) -> Source:
@@ -85,6 +96,42 @@ def open_uploads(files: Iterable[Path], into: Path, *, should_stop: Callable[[],
     _check_count(len(paths), "There is no image among the uploaded files. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
     title = _shown(Path(given[0].name)) if len(given) == 1 else f"{len(given)} uploaded files"
     return Source(title, tuple(paths), tuple(names))
+
+
+def open_labelled(folder: str | Path, roots: Sequence[Path]) -> LabelledSource:
+    """The labelled images of ``folder`` (`data.folders.labelled_test`), if it lies within one of ``roots``; so must images and masks.
+
+    Raises FolderError: no folder, outside the roots, another layout, too many images.
+    """
+    place = open_place(str(folder), roots, wanted="a labelled folder", error=FolderError)
+    if not place.is_dir():
+        raise FolderError(
+            f"{folder} is not a folder. Give the path of a folder with test/good/ and test/<defect>/, or normal/ and anomalous/."
+        )
+    allowed = [root.resolve() for root in roots]
+    found = labelled_test(place)
+    kept = tuple(one for one in found if all(lies_within(path.resolve(), allowed) for path in (one.path, one.mask) if path is not None))
+    _check_count(len(kept), f"No image of {place} lies within the allowed folders: its links point elsewhere.")
+    return LabelledSource(_shown(place), place, kept, _left_out(len(found) - len(kept)))
+
+
+def unpack_labelled(archive: Path, into: Path, *, should_stop: Callable[[], bool] = lambda: False) -> LabelledSource:
+    """The same from an uploaded zip file, unpacked into the new folder ``into``. Raises ArchiveError, FolderError."""
+    if archive.suffix.lower() != ".zip":
+        raise ArchiveError(f"{archive.name} is no zip file. Pack the folder with its subfolders into one, and upload that.")
+    unpack(archive, into, should_stop=should_stop)
+    folder = inner_folder(into, ("test", *NORMAL_NAMES))
+    try:
+        return LabelledSource(_shown(Path(archive.name)), folder, tuple(labelled_test(folder)))
+    except FolderError as error:
+        raise FolderError(str(error).replace(str(folder), archive.name)) from error  # without the server's own paths
+
+
+def inner_folder(place: Path, known: Collection[str]) -> Path:
+    """Down from ``place`` as long as it holds one folder and nothing else, unless that folder's name is one of a layout's, ``known``."""
+    while len(inside := list(place.iterdir())) == 1 and inside[0].is_dir() and inside[0].name not in known:
+        place = inside[0]
+    return place
 
 
 def unpack(archive: Path, into: Path, *, should_stop: Callable[[], bool] = lambda: False) -> list[Path]:
@@ -169,6 +216,12 @@ def keep_upload(file: Path, place: Path) -> Path:
     except OSError:
         shutil.copyfile(file, kept)
     return kept
+
+
+def _left_out(count: int) -> str:
+    return (
+        f"{count} linked image{' was' if count == 1 else 's were'} left out: the link points outside the allowed folders." if count else ""
+    )
 
 
 def _shown(path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,12 +13,13 @@ from panda_core.batch.rows import Batch, Result, Results, Row, collect, rethresh
 from panda_core.batch.sources import Source
 from panda_core.errors import PandaError
 from panda_core.inspection import Boundary, Inspection
-from panda_core.report.page import KINDS, Subject, pictured, share, write_report
+from panda_core.report.markup import KINDS, Subject, measured, share
+from panda_core.report.page import pictured, write_report
 from panda_core.report.pictures import write_pictures_zip
 from panda_core.report.tables import write_batch_csv, write_batch_json
 from panda_core.scoring.decision import boundary_in_use, threshold_in_use
 from panda_core.ui.engine import Engine, ModelEntry
-from panda_core.ui.work import Work, job_value
+from panda_core.ui.work import Work, file_name, job_value
 
 MOST_ROWS = 400
 """Rows in one message; the next follow when asked for."""
@@ -95,7 +95,7 @@ class BatchSession(Work):
         results = self.results()
         if self.running:
             return
-        path = self.place / f"{_file_name(results.title)}.{suffix}"
+        path = self.place / f"{file_name('inspection', results.title, otherwise='batch')}.{suffix}"
         self.job = Job(what, partial(self._export, kind, path, results))
 
     def message(self, known: int, *, rows: bool = True) -> dict[str, Any]:
@@ -153,12 +153,11 @@ def subject_of(name: str, models: Sequence[ModelEntry]) -> Subject:
     entry = next((entry for entry in models if entry.name == name), None)
     if entry is None:
         return Subject(name)
-    measured = []
-    for one in entry.measurements:
-        interval = "" if one.low is None or one.high is None else f" (95 % interval {one.low:.3f}–{one.high:.3f})"
-        trivial = "" if one.trivial is None else f"; a trivial baseline reaches {one.trivial:.3f}"
-        measured.append(f"{one.data}: AUROC {one.auroc:.3f}{interval}{trivial}")
-    return Subject(name, entry.title, entry.data, entry.licence, entry.limits, tuple(measured))
+    found = [
+        measured(one.data, one.auroc, None if one.low is None or one.high is None else (one.low, one.high), one.trivial)
+        for one in entry.measurements
+    ]
+    return Subject(name, entry.title, entry.data, entry.licence, entry.limits, tuple(found))
 
 
 def _row_value(row: Row, mark: str | None) -> dict[str, Any]:
@@ -197,9 +196,3 @@ def _rates(used: Boundary) -> str:
     rates = ((used.false_alarm_rate, "false alarms"), (used.miss_rate, "misses"))
     known = [f"{share(rate)} {name}" for rate, name in rates if rate is not None]
     return f"On the calibration images: {', '.join(known)}." if known else ""
-
-
-def _file_name(title: str) -> str:
-    """A file name from the source's title: letters, digits and dashes."""
-    stem = Path(title).stem or title
-    return f"inspection-{re.sub(r'[^A-Za-z0-9]+', '-', stem).strip('-')[:60] or 'batch'}"

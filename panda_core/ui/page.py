@@ -24,6 +24,7 @@ from panda_core.ui.api import Api
 from panda_core.ui.batch_tab import BatchTab
 from panda_core.ui.component import ASSETS, PREFIX, mount_assets
 from panda_core.ui.engine import Engine
+from panda_core.ui.evaluate_tab import EvaluateTab
 from panda_core.ui.history_tab import HistoryTab, mount_thumbnails
 from panda_core.ui.inspect_tab import INSPECTING, SESSION_SECONDS, InspectTab, notice_value
 from panda_core.ui.models_tab import ModelsTab
@@ -105,6 +106,8 @@ class _Page:
                 self.history = HistoryTab(self.model, history, on_calibrate=self._recalibrate, roots=roots)
         with gr.Tab("Video", id="video"):
             VideoTab(self.engine, self.model, roots=roots)
+        with gr.Tab("Evaluate", id="evaluate"):
+            self.evaluate = EvaluateTab(self.engine, roots=roots)
         with gr.Tab("Train", id="train"):
             self.train = TrainTab(Jobs(), roots=roots)
         with gr.Tab("Models", id="models"):
@@ -148,6 +151,7 @@ class _Page:
         for changed in (self.train.models_event, self.models.models_event):
             changed(self._list_models, self.model, self.model, concurrency_limit=None, **QUIET)
         self.batch.open_event(self._open_of_batch, tab.inputs, shown, **INSPECTING)
+        self.evaluate.open_event(self._open_of_evaluation, tab.inputs, shown, **INSPECTING)
         if self.history is not None:
             self.history.open_event(self._open_of_history, tab.inputs, shown, **INSPECTING)
 
@@ -163,6 +167,11 @@ class _Page:
             yield from self._to_front(
                 self.inspect.open_list(paths, index, model_of_result(self.engine, self.batch.model_of(event), model), view)
             )
+
+    def _open_of_evaluation(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
+        paths, index, judge = self.evaluate.opened(event)
+        if paths:
+            yield from self._to_front(self.inspect.open_list(paths, index, model_of_result(self.engine, judge, model), view))
 
     def _open_of_history(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
         assert self.history is not None

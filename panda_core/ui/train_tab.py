@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from panda_core.batch.sources import open_uploads
+from panda_core.batch.sources import inner_folder, open_uploads
 from panda_core.data.folders import NORMAL_NAMES
 from panda_core.errors import FolderError
 from panda_core.jobs import Jobs
@@ -195,10 +195,7 @@ def _only_layout(staging: Path) -> Path:
     """One zip file: the folder in it that holds something, with its layout. Else all images in one folder, names made unique."""
     parts = sorted(staging.iterdir())
     if len(parts) == 1:
-        place = parts[0]
-        while len(inside := list(place.iterdir())) == 1 and inside[0].is_dir() and inside[0].name not in ("train", *NORMAL_NAMES):
-            place = inside[0]
-        return place
+        return inner_folder(parts[0], ("train", *NORMAL_NAMES))
     flat = staging / "images"
     flat.mkdir()
     for path in [path for part in parts for path in sorted(part.rglob("*")) if path.is_file()]:

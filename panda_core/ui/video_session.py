@@ -7,7 +7,6 @@ that frame by frame, exactly, whatever it thinks of the video's own format.
 from __future__ import annotations
 
 import dataclasses
-import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +23,7 @@ from panda_core.batch.rows import encode_jpeg, reduce_picture
 from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Calibration, Inspection, Picture
 from panda_core.ui.engine import Engine
-from panda_core.ui.work import Work, job_value
+from panda_core.ui.work import Work, file_name, job_value
 from panda_core.video.exports import write_csv, write_overlay_video, write_zip
 from panda_core.video.scores import GROUP, FrameResult, FrameScore, SmallMap, score_video, thresholds_in_use
 from panda_core.video.sources import Video, stride_for
@@ -111,7 +110,7 @@ class VideoSession(Work):
             return
         own, pixel_threshold = thresholds_in_use(self._calibration)
         what, suffix = EXPORTS[kind]
-        path = self.place / f"{_file_name(self.video.title)}.{suffix}"
+        path = self.place / f"{file_name('video', self.video.title, otherwise='frames')}.{suffix}"
         at = own if boundary is None else boundary
         count = {"csv": 0, "zip": sum(one.score > at for one in self.scores), "webm": len(self.scores)}[kind]
         self.job = Job(what, partial(self._export, kind, path, self.video, at, pixel_threshold), total=count)
@@ -207,8 +206,3 @@ class VideoSession(Work):
         told = list(problems)
         more = len(told) - _PROBLEMS_SHOWN
         return " ".join(told[:_PROBLEMS_SHOWN]) + (f" And {more} more." if more > 0 else "")
-
-
-def _file_name(title: str) -> str:
-    """A file name from the video's: letters, digits and dashes."""
-    return f"video-{re.sub(r'[^A-Za-z0-9]+', '-', Path(title).stem or title).strip('-')[:60] or 'frames'}"

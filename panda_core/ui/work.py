@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import tempfile
 import threading
@@ -117,6 +118,11 @@ class Register(Generic[AnyWork]):
             if self._owned.get(person) == work.id:
                 del self._owned[person]
         work.close()
+
+
+def file_name(kind: str, title: str, *, otherwise: str) -> str:
+    """A file name from a title, without a suffix: the kind, then letters, digits and dashes; ``otherwise`` where none is left."""
+    return f"{kind}-{re.sub(r'[^A-Za-z0-9]+', '-', Path(title).stem or title).strip('-')[:60] or otherwise}"
 
 
 def job_value(job: Job | None) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ ALLOWED = 0.15
 """Share of bits that may differ: other fonts move some, another layout moves a third."""
 CASES = [
     (tab, width, height, theme)
-    for tab in ("Inspect", "Batch", "Video", "Train", "Models")
+    for tab in ("Inspect", "Batch", "Video", "Evaluate", "Train", "Models")
     for width, height in ((1440, 900), (390, 844))
     for theme in ("light", "dark")
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 
 from panda_core.data.folders import LabelledImage
-from panda_core.errors import FolderError
-from panda_core.evaluation import Report, evaluate, trivial_baseline
+from panda_core.errors import CalibrationError, FolderError
+from panda_core.evaluation import Report, auroc_difference, evaluate, trivial_baseline
 from panda_core.inspector import Inspector
 
 
@@ -31,6 +32,50 @@ def test_a_report_counts_its_images_and_judges_each_error(report: Report, inspec
     assert dict(report.defect_count) == {"scar": 6} and report.defect_auroc["scar"] == report.auroc
     assert all(0 <= value <= 1 for value in (*report.error_auroc.values(), report.false_alarm_rate, report.miss_rate, report.auprc))
     assert report.auroc_ci[0] <= report.auroc <= report.auroc_ci[1]
+
+
+def test_a_report_names_every_image_with_what_it_is_and_its_score(report: Report, inspector: Inspector, toy_folder: Path) -> None:
+    images = report.to_dict()["images"]
+    assert [one["label"] for one in images] == ["normal"] * 6 + ["anomalous"] * 6
+    assert {one["defect"] for one in images if one["label"] == "anomalous"} == {"scar"}
+    assert images[0]["path"] == "test/good/000.png"
+    assert images[0]["score"] == inspector.inspect(toy_folder / images[0]["path"]).score
+
+
+def test_rates_follow_from_the_scores_and_the_curves_pass_through_them(report: Report) -> None:
+    normal, odd = report.scores(anomalous=False), report.scores(anomalous=True)
+    assert report.false_alarm_rate == (normal > report.boundary).mean() and report.miss_rate == (odd <= report.boundary).mean()
+    assert report.found("scar") == (odd > report.boundary).sum() and report.found("crack") == 0
+    assert (report.false_alarm_rate, 1 - report.miss_rate) in report.roc, "the boundary is a point of the curve"
+    assert report.auprc_ci[0] <= report.auprc <= report.auprc_ci[1]
+
+
+def test_the_hardest_images_of_each_class_come_first(report: Report) -> None:
+    normal = [report.images[place].score for place in report.hardest(4, anomalous=False)]
+    odd = [report.images[place].score for place in report.hardest(99, anomalous=True)]
+    assert len(normal) == 4 and normal == sorted(report.scores(anomalous=False), reverse=True)[:4]
+    assert odd == sorted(report.scores(anomalous=True))
+
+
+def test_what_raises_at_an_image_ends_the_measurement(inspector: Inspector, toy_folder: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        assert total == 12
+        if done == 3:
+            raise InterruptedError
+
+    seen: list[str] = []
+    with pytest.raises(InterruptedError):
+        evaluate(inspector, toy_folder, on_progress=stop, on_image=lambda image, inspection: seen.append(image.name))
+    assert len(seen) == 3
+
+
+def test_a_model_is_no_better_than_itself_and_only_shared_images_count(report: Report) -> None:
+    same = auroc_difference(report, report)
+    assert (same.auroc, same.ci) == (0, (0, 0))
+    fewer = replace(report, images=report.images[3:])
+    assert auroc_difference(report, fewer) == auroc_difference(fewer, report) == same
+    with pytest.raises(CalibrationError, match="Both classes"):
+        auroc_difference(report, replace(report, images=report.images[6:]))
 
 
 def test_masks_give_pixel_measures(report: Report) -> None:

@@ -10,7 +10,6 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from engine_double import LEAF, FakeEngine, draw_spot
+from html_reader import Reader
 
 from panda_core.batch.job import StoppedError
 from panda_core.batch.rows import Batch, Result, Results, collect, rethreshold
@@ -25,7 +25,8 @@ from panda_core.batch.sources import Source, open_folder
 from panda_core.errors import PandaError
 from panda_core.report import page
 from panda_core.report.files import Names, whole_file
-from panda_core.report.page import Subject, pictured, write_report
+from panda_core.report.markup import Subject
+from panda_core.report.page import pictured, write_report
 from panda_core.report.pictures import REPORT_SIDE, write_pictures_zip
 from panda_core.report.tables import BATCH_COLUMNS, write_batch_csv, write_batch_json, write_csv
 from panda_core.scoring.decision import decide
@@ -130,24 +131,6 @@ def test_a_stopped_export_leaves_no_file(kind: str, results: Results, tmp_path: 
         else:
             write_report(out / "out.html", results, SUBJECT, inspect, **options)
     assert not list(out.iterdir())
-
-
-class Reader(HTMLParser):
-    """Collects tags, attributes and text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def test_the_report_needs_nothing_but_itself(results: Results, tmp_path: Path) -> None:

@@ -5,10 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+from sklearn.metrics import roc_curve as sklearn_roc
 
 from panda_core.errors import CalibrationError
-from panda_core.scoring.metrics import auprc, aupro, auroc, auroc_ci, eer, pixel_auroc, prevalence
+from panda_core.scoring.metrics import (
+    auprc,
+    auprc_ci,
+    aupro,
+    auroc,
+    auroc_ci,
+    auroc_difference_ci,
+    eer,
+    pixel_auroc,
+    pr_curve,
+    prevalence,
+    roc_curve,
+)
 
 
 def sample(seed: int, *, ties: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -118,3 +131,54 @@ def test_masks_without_a_region_or_of_another_size_are_refused() -> None:
         aupro([np.zeros_like(masks[0])], maps[:1])
     with pytest.raises(CalibrationError, match="one size"):
         pixel_auroc([masks[0][1:]], maps[:1])
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_curves_agree_with_scikit_learn(ties: bool) -> None:
+    labels, scores = sample(2, ties=ties)
+    alarms, detected, _ = sklearn_roc(labels, scores, drop_intermediate=False)
+    assert np.allclose(roc_curve(labels, scores), np.column_stack([alarms, detected]))
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    assert np.allclose(pr_curve(labels, scores), np.column_stack([recall, precision])[::-1][1:])
+
+
+def test_a_thinned_curve_keeps_its_ends_its_order_and_its_area() -> None:
+    random = np.random.default_rng(0)
+    labels = random.random(20_000) < 0.2
+    scores = random.normal(size=labels.size) + labels
+    points = np.array(roc_curve(labels, scores, most=100))
+    assert len(points) <= 100 and points[0].tolist() == [0, 0] and points[-1].tolist() == [1, 1]
+    assert (np.diff(points, axis=0) >= 0).all()
+    assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(auroc(labels, scores), abs=2e-3)
+
+
+def test_interval_of_the_average_precision_holds_the_estimate_and_narrows_with_more_images() -> None:
+    random = np.random.default_rng(1)
+
+    def width(count: int) -> float:
+        labels = np.repeat([0, 1], count)
+        scores = random.normal(size=2 * count) + labels
+        low, high = auprc_ci(labels, scores, seed=0)
+        assert low < auprc(labels, scores) < high and (low, high) == auprc_ci(labels, scores, seed=0)
+        return high - low
+
+    assert width(800) < width(50) / 2
+
+
+def test_a_difference_is_judged_on_the_same_redraws() -> None:
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 60)
+    scores = random.normal(size=120) + labels
+    assert auroc_difference_ci(labels, scores, np.exp(scores), seed=0) == (0, 0), "the same order is the same model"
+    low, high = auroc_difference_ci(labels, scores + 3 * labels, scores, seed=0)
+    assert 0 < low < high
+    near = scores + random.normal(scale=0.05, size=120)
+    low, high = auroc_difference_ci(labels, near, scores, seed=0)
+    apart = auroc_ci(labels, scores, seed=0)
+    assert low <= 0 <= high and high - low < (apart[1] - apart[0]) / 2
+
+
+@pytest.mark.parametrize("function", [roc_curve, pr_curve])
+def test_a_curve_needs_both_classes(function) -> None:
+    with pytest.raises(CalibrationError, match="Both classes"):
+        function([1, 1], [0.1, 0.2])

@@ -2,6 +2,7 @@
 
 import {createTable} from './table.js';
 import {createThreshold} from './batch_threshold.js';
+import {pace} from './pace.js';
 import {node, number, served} from './text.js';
 
 const IDLE = 'Choose a folder or upload images (or a zip file with images) above. Each gets a verdict here; thousands are fine.';
@@ -238,17 +239,3 @@ export class Batch {
 const RANK = {anomalous: 0, normal: 1, unreadable: 2};
 const badge = verdict => ({text: verdict, tone: verdict});
 const written = (value, options) => (value === null || value === undefined ? null : number(value, options?.sign ? options : {}));
-
-function pace({what, done, total, rate, remaining}) {
-  if (!total) return `${what}…`;
-  const parts = [`${what}: ${done.toLocaleString('en')} of ${total.toLocaleString('en')}`];
-  if (done > 1) parts.push(`${rate < 10 ? rate.toFixed(1) : rate.toFixed(0)} a second`);
-  if (remaining !== null && done > 1) parts.push(`${duration(remaining)} left`);
-  return parts.join(' · ');
-}
-
-function duration(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}

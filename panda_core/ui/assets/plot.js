@@ -1,4 +1,4 @@
-// The calibration scores as a histogram with fitted densities. Plotly draws it once an image; boundary and needle are two
+// Scores of two classes as a histogram with fitted densities. Plotly draws it once an image; boundary and needle are two
 // elements of our own on top, because they move sixty times a second and Plotly does not.
 import {loadPlotly} from './plotly.js';
 import {node, number} from './text.js';
@@ -7,8 +7,11 @@ const MARGIN = {l: 8, r: 8, t: 4, b: 20}; // left and right: half a slider's thu
 const BINS = 36;
 const CURVE = 120;
 
-/** {element, show({normal, anomalous, range, score}), place(boundary)}; `normal` and `anomalous` are {scores, mean, sd}. */
-export function createPlot() {
+/**
+ * {element, show({normal, anomalous, range, score, model}), place(boundary)}; `normal` and `anomalous` are {scores, count, mean, sd}, where
+ * an sd of 0 draws no density. A `score` of null is no image: there is no needle then. `what`: whose scores, for screen readers.
+ */
+export function createPlot({what = 'Calibration scores'} = {}) {
   const chart = node('div', {className: 'chart'});
   const boundary = node('i', {className: 'boundary-line', title: 'Boundary'});
   const needle = node('i', {className: 'needle', title: 'This image'});
@@ -21,7 +24,7 @@ export function createPlot() {
   const put = (line, value) => {
     const [low, high] = state.seen;
     const share = (value - low) / (high - low);
-    line.hidden = !(share >= 0 && share <= 1);
+    line.hidden = value === null || !(share >= 0 && share <= 1);
     line.style.left = `calc(${MARGIN.l}px + ${share.toFixed(5)} * (100% - ${MARGIN.l + MARGIN.r}px))`;
   };
   const putBoth = () => { put(boundary, state.boundary); put(needle, state.shown.score); };
@@ -48,7 +51,8 @@ export function createPlot() {
 
   function place(value) {
     state.boundary = value;
-    area.setAttribute('aria-label', `Calibration scores; this image ${number(state.shown.score)}, boundary ${number(value)}`);
+    const image = state.shown.score === null ? '' : `this image ${number(state.shown.score)}, `;
+    area.setAttribute('aria-label', `${what}; ${image}boundary ${number(value)}`);
     put(boundary, value);
   }
 
@@ -67,7 +71,7 @@ function classesOf({normal, anomalous}) {
 
 function legend(shown) {
   const classes = classesOf(shown).map(({name, count}) => [name, `${count} ${name}`]);
-  const keys = [...classes, ['boundary-key', 'boundary'], ['needle-key', 'this image']];
+  const keys = [...classes, ['boundary-key', 'boundary'], ...(shown.score === null ? [] : [['needle-key', 'this image']])];
   return keys.map(([kind, text]) => node('span', {}, node('i', {className: `key ${kind}`}), text));
 }
 

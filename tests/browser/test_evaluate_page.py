@@ -1,0 +1,142 @@
+"""A person measures two models on a labelled folder, moves the slider, opens a mistake, takes the report away, loads the page again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT  # type: ignore[attr-defined]
+from visit import Visit
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def visit(
+    chromium: Any, serve: Callable[..., Any], model_place: Path, tiny_model: Path, toy_folder: Path, tmp_path: Path
+) -> Iterator[Visit]:
+    """The real page over the real engine with two models, its Evaluate tab in front."""
+    models = tmp_path / "models"
+    shutil.copytree(model_place / "grey", models / "grey")
+    shutil.copytree(tiny_model, models / "discs")
+    flags = ("--port", "0", "--device", "cpu", "--model", "grey", "--folder", str(toy_folder.parent))
+    served = serve(*flags, script=ROOT / "app.py", PANDA_MODELS=str(models), PANDA_HOME=str(tmp_path / "home"), OMP_NUM_THREADS="1")
+    made = Visit(chromium)
+    made.open(served.url)
+    show(made)
+    yield made
+    assert made.complaints == [] and made.hosts <= {"127.0.0.1", ""}
+    made.context.close()
+
+
+def show(visit: Visit) -> None:
+    visit.page.get_by_role("tab", name="Evaluate").click()
+    visit.page.wait_for_selector(".evaluate-models input[value=grey]")
+
+
+def measure(visit: Visit, folder: Path, *models: str) -> None:
+    page = visit.page
+    page.fill(".evaluate [name=folder]", str(folder))
+    for box in page.query_selector_all(".evaluate [name=model]"):
+        box.set_checked(box.get_attribute("value") in models)
+    page.click(".evaluate-start")
+    page.wait_for_selector('.evaluate[data-state="ready"]')
+
+
+def slide(visit: Visit, value: float) -> None:
+    visit.page.locator(".evaluate-slider input[type=range]").evaluate(
+        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input', {bubbles: true})); }", value
+    )
+
+
+def cells(visit: Visit) -> list[int]:
+    """Of the confusion matrix: hits, misses, false alarms, passed."""
+    return [int(text) for text in visit.page.locator(".evaluate-confusion td[data-tone]").all_inner_texts()]
+
+
+def test_two_models_are_measured_compared_and_exported(visit: Visit, toy_folder: Path, tmp_path: Path) -> None:
+    page = visit.page
+    measure(visit, toy_folder, "grey", "discs")
+    assert page.inner_text(".evaluate-counts") == "6 normal and 6 anomalous images"
+    rows = page.locator(".evaluate-summary tr[data-at]")
+    assert rows.count() == 2
+    page.wait_for_selector(".roc .scatterlayer path")
+    curves = page.evaluate("() => document.querySelector('.roc').data.filter(trace => trace.mode === 'lines').length")
+    assert curves == 3, "two models and what guessing gives"
+
+    with page.expect_download() as download:
+        page.click(".evaluate [data-export=json]")
+    models = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))["models"]
+    for at, model in enumerate(models):
+        assert f"{model['auroc']:.3f}" in rows.nth(at).inner_text()
+    rows.nth(1).click()
+    page.wait_for_function("area => document.querySelector('.evaluate-figures b').textContent === area", arg=f"{models[1]['auroc']:.3f}")
+    assert page.locator(".evaluate-figures dt").all_inner_texts() == ["AUROC", "AUPRC", "Pixel AUROC", "AUPRO", "Time an image"]
+    with page.expect_download() as download:
+        page.click(".evaluate [data-export=html]")
+    download.value.save_as(tmp_path / "report.html")
+    report = Visit(visit.context.browser)
+    report.page.goto((tmp_path / "report.html").as_uri())
+    assert report.page.locator("figure img").count() == 24 and report.page.locator("path.curve").count() == 4
+    assert report.complaints == []
+    report.context.close()
+
+
+def test_the_slider_shows_consequences_without_asking_the_server(visit: Visit, toy_folder: Path) -> None:
+    page = visit.page
+    measure(visit, toy_folder, "discs")
+    assert page.locator(".evaluate-summary").is_hidden()
+    own = cells(visit)
+    low, high = (float(page.get_attribute(".evaluate-slider input[type=range]", end) or 0) for end in ("min", "max"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    slide(visit, low)
+    assert cells(visit) == [6, 0, 6, 0] and "6 (100 %)" in page.inner_text(".evaluate-defects")
+    assert page.locator(".alarms [data-wrong=yes]").count() == 6 and page.locator(".misses [data-wrong=yes]").count() == 0
+    page.wait_for_function("() => { const at = document.querySelector('.roc').data?.at(-1); return at?.x[0] === 1 && at.y[0] === 1; }")
+    slide(visit, high)
+    assert cells(visit) == [0, 6, 0, 6] and "100 % 6 of 6 anomalous" in page.inner_text(".evaluate-confusion")
+    assert page.locator(".misses [data-wrong=yes]").count() == 6
+    page.click(".evaluate-reset")
+    assert cells(visit) == own
+    assert "would flatter the model" in page.inner_text(".evaluate-boundary")
+    page.wait_for_timeout(300)
+    assert [url for url in asked if "gradio_api" in url and "heartbeat" not in url] == []
+
+
+def test_a_mistake_opens_with_its_model_and_a_reload_finds_the_results(visit: Visit, toy_folder: Path) -> None:
+    page = visit.page
+    measure(visit, toy_folder, "discs")
+    figures = page.inner_text(".evaluate-figures")
+    name = page.locator(".misses .tiles button b").nth(1).inner_text()
+    page.locator(".misses .tiles button").nth(1).click()
+    page.wait_for_selector(f'.viewer[data-state="ready"][data-name="{name}"]')
+    assert page.get_by_role("tab", name="Inspect").get_attribute("aria-selected") == "true"
+    page.wait_for_selector("#foot:has-text('discs')")
+
+    page.reload()
+    page.wait_for_selector("#open:not([disabled])")
+    show(visit)
+    page.wait_for_selector('.evaluate[data-state="ready"]')
+    assert page.inner_text(".evaluate-figures") == figures
+
+
+def test_what_cannot_be_measured_is_said_and_the_page_goes_on(visit: Visit, toy_folder: Path, tmp_path: Path) -> None:
+    page = visit.page
+    page.fill(".evaluate [name=folder]", str(toy_folder / "train"))
+    page.click(".evaluate-start")
+    page.wait_for_selector(".evaluate-message:has-text('test images')")
+    page.fill(".evaluate [name=folder]", "/etc")
+    page.click(".evaluate-start")
+    page.wait_for_selector(".evaluate-message:has-text('may be opened from this page')")
+    assert page.is_visible(".evaluate-intro") and page.locator(".evaluate-results").is_hidden()
+    packed = shutil.make_archive(str(tmp_path / "discs"), "zip", toy_folder)
+    page.set_input_files(".evaluate-upload input", packed)
+    page.wait_for_function("() => document.querySelector('.evaluate [name=folder]').value === 'discs.zip'")
+    page.click(".evaluate-start")
+    page.wait_for_selector('.evaluate[data-state="ready"]')
+    assert page.inner_text(".evaluate-results h2") == "discs.zip"
