@@ -34,6 +34,17 @@ class Visit:
             self.page.click("#open")
         chooser.value.set_files([str(path) for path in paths])
 
+    def drag(self, selector: str, *paths: Path, until: str = "drop") -> None:
+        """Files and folders of the disk, dragged over an element and dropped there; or only over it (``until`` dragOver)."""
+        session = self.context.new_cdp_session(self.page)
+        box = self.page.locator(selector).bounding_box()
+        place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + min(box["height"], 600) / 2}
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+            if kind == until:
+                return
+
     def verdict(self, expected: str) -> None:
         self.page.wait_for_selector(f'.viewer[data-state="ready"] .verdict[data-verdict="{expected}"]')
 
