@@ -13,8 +13,11 @@ PATIENCE = 60_000
 class Visit:
     """One browser page, with what it complained of and where it sent requests."""
 
-    def __init__(self, chromium: Any, *, width: int = 1440, height: int = 900) -> None:
-        self.context = chromium.new_context(viewport={"width": width, "height": height})
+    def __init__(self, chromium: Any, *, width: int = 1440, height: int = 900, newcomer: bool = False, **options: Any) -> None:
+        """A browser that has been here before, unless ``newcomer``: only that is offered the tour. ``options``: of new_context."""
+        self.context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        if not newcomer:
+            self.context.add_init_script("localStorage.setItem('panda-tour', 'seen')")
         self.page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
         self.complaints: list[str] = []
