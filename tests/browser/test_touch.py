@@ -51,7 +51,8 @@ class Phone(Visit):
                 const canvas = document.querySelector('.pane[data-name="overlay"] canvas.top');
                 const {data, width} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
                 let [x, y, count] = [0, 0, 0];
-                for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 50) { x += (i / 4) % width; y += Math.floor(i / 4 / width); count++; }
+                for (let i = 0; i < data.length; i += 4)
+                    if (data[i + 3] > 50) { x += (i / 4) % width; y += Math.floor(i / 4 / width); count++; }
                 const ratio = canvas.width / canvas.clientWidth;
                 return [x / count / ratio, y / count / ratio, count];
             }"""

@@ -41,6 +41,8 @@ export function createToolbar({onView, onStep, onRegion, onHelp}) {
     },
     choose(view) {
       for (const button of buttons) button.setAttribute('aria-pressed', String(button.dataset.view === view));
+      const {offsetLeft, offsetWidth} = buttons.find(button => button.dataset.view === view);
+      views.scrollLeft = offsetLeft - views.offsetLeft - (views.clientWidth - offsetWidth) / 2;
     },
     place(position) {
       steps.hidden = !position || position.count < 2;
