@@ -128,6 +128,7 @@ def take(browser: Browser, url: str, name: str, folder: Path) -> None:
     act, width, height, scheme = SHOTS[name]
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light")
     page.set_default_timeout(PATIENCE)
+    page.add_init_script("localStorage.setItem('panda-tour', 'seen')")
     page.goto(f"{url}/?__theme={scheme}")
     page.wait_for_selector('.viewer[data-state="ready"]')
     act(page, folder)

@@ -76,15 +76,18 @@ def open_folder(folder: str | Path, roots: Sequence[Path]) -> Source:
     return Source(_shown(place), tuple(kept), tuple(_shown(path.relative_to(place)) for path in kept), _left_out(len(found) - len(kept)))
 
 
-def open_uploads(files: Iterable[Path], into: Path, *, should_stop: Callable[[], bool] = lambda: False) -> Source:
+def open_uploads(
+    files: Iterable[Path], into: Path, *, called: Sequence[str] = (), note: str = "", should_stop: Callable[[], bool] = lambda: False
+) -> Source:
     """Uploaded images, kept below ``into`` because uploads are cleared away in time; archives among them are unpacked there.
 
-    ``should_stop`` ends early with what there is. Raises ArchiveError, FolderError.
+    ``called``: what is shown in place of the files' names, one for each. ``note``: the source's. ``should_stop`` ends early with what
+    there is. Raises ArchiveError, FolderError.
     """
     paths: list[Path] = []
     names: list[str] = []
     given = list(files)
-    for number, file in enumerate(given):
+    for number, (file, name) in enumerate(zip(given, called or [file.name for file in given], strict=True)):
         place = into / f"{number}"
         if file.suffix.lower() == ".zip":
             unpacked = unpack(file, place, should_stop=should_stop)
@@ -92,10 +95,10 @@ def open_uploads(files: Iterable[Path], into: Path, *, should_stop: Callable[[],
             names += [_shown(path.relative_to(place)) for path in unpacked]
         else:
             paths.append(keep_upload(file, place))
-            names.append(_shown(Path(file.name)))
+            names.append(_shown(Path(name)))
     _check_count(len(paths), "There is no image among the uploaded files. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
     title = _shown(Path(given[0].name)) if len(given) == 1 else f"{len(given)} uploaded files"
-    return Source(title, tuple(paths), tuple(names))
+    return Source(title, tuple(paths), tuple(names), note)
 
 
 def open_labelled(folder: str | Path, roots: Sequence[Path]) -> LabelledSource:

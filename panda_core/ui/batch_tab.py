@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,12 @@ import gradio as gr
 from gradio.context import Context
 
 from panda_core.batch.rows import Row
-from panda_core.batch.sources import open_folder, open_uploads
+from panda_core.batch.sources import Source, open_folder, open_uploads
 from panda_core.errors import PandaError
 from panda_core.ui.batch_session import EXPORTS, BatchSession, OnInspection, OnMark, Opens
 from panda_core.ui.component import ASSETS, build_component, listener
 from panda_core.ui.engine import Engine
-from panda_core.ui.uploads import field, number
+from panda_core.ui.uploads import KINDS, dropped_files, field, number
 from panda_core.ui.work import Register
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
@@ -90,13 +90,14 @@ class BatchTab:
                 )
                 self._start = gr.Button("Inspect folder", variant="primary", elem_id="batch-start", visible=bool(self._roots), min_width=0)
                 self._upload = gr.UploadButton("Upload images or zip…", file_count="multiple", elem_id="batch-upload", min_width=0)
-            html = (ASSETS / "batch.html").read_text(encoding="utf-8")
+            html = (ASSETS / "batch.html").read_text(encoding="utf-8").replace("KINDS", f"{KINDS} .zip")
             self.table = build_component({}, module="batch", html=html, elem_id="batch-results", server_functions=self._functions())
 
     def _wire(self, model: gr.Dropdown) -> None:
         starting: dict[str, Any] = {**QUIET, "trigger_mode": "once"}
         gr.on([self._start.click, self._folder.submit], self._inspect_folder, [model, self._folder], self.table, **starting)
         self._upload.upload(self._inspect_uploads, [model, self._upload], self.table, **starting)
+        listener(self.table, "upload")(self._inspect_dropped, model, self.table, **starting)
         if Context.root_block is not None:
             Context.root_block.unload(self._leave)
 
@@ -143,6 +144,16 @@ class BatchTab:
 
     def _inspect_uploads(self, model: str | None, files: Sequence[str], request: gr.Request) -> dict[str, Any]:
         return self._begin(request, model, lambda place, stop: open_uploads(map(Path, files), place, should_stop=stop))
+
+    def _inspect_dropped(self, model: str | None, event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+        left = number(event._data, "left") or 0
+        note = f"{left:.0f} file{' was' if left == 1 else 's were'} left out: no image, no zip file." if left > 0 else ""
+
+        def opens(place: Path, stop: Callable[[], bool]) -> Source:
+            files, names = dropped_files(event._data)
+            return open_uploads(files, place, called=names, note=note, should_stop=stop)
+
+        return self._begin(request, model, opens)
 
     def _begin(self, request: gr.Request, model: str | None, opens: Opens) -> dict[str, Any]:
         """A new session in the place of the browser tab's former one; the page asks for the rest."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,10 +93,12 @@ def ready_line(engine: Engine, models: Sequence[ModelEntry]) -> str:
     return f"Ready{where} · {len(models)} model{'' if len(models) == 1 else 's'}"
 
 
-def inspect_file(engine: Engine, model: str | None, path: Path, *, name: str = "") -> Iterator[Screen]:
+def inspect_file(
+    engine: Engine, model: str | None, path: Path, *, name: str = "", truths: Mapping[str, Path] | None = None
+) -> Iterator[Screen]:
     """Inspect a file: first a waiting screen if the engine is still loading, then the result or what went wrong and what to do.
 
-    ``name`` is shown instead of the file's.
+    ``name`` is shown instead of the file's; ``truths``: true masks chosen in the session, as `View.truths`.
     """
     name = name or path.name
     if not model:
@@ -105,7 +107,7 @@ def inspect_file(engine: Engine, model: str | None, path: Path, *, name: str = "
     if not engine.ready:
         yield Screen("Loading the model…", notice=LOADING)
     try:
-        yield show(engine.inspect(model, path), device=engine.device, name=name)
+        yield show(engine.inspect(model, path), device=engine.device, name=name, truths=truths)
     except ImageError as error:
         yield failure(
             f"{name} was not inspected",
@@ -126,9 +128,9 @@ def failure(title: str, text: str) -> Screen:
     return Screen(title + ".", notice=Notice(title, text, kind="error"))
 
 
-def show(inspection: Inspection, *, device: str = "", name: str = "") -> Screen:
-    """The screen of a fresh inspection; ``name`` is shown instead of the file's."""
-    view = open_view(inspection, device=device)
+def show(inspection: Inspection, *, device: str = "", name: str = "", truths: Mapping[str, Path] | None = None) -> Screen:
+    """The screen of a fresh inspection; ``name`` is shown instead of the file's, ``truths`` as in `inspect_file`."""
+    view = open_view(inspection, device=device, truths=truths)
     payload = {**view.payload, "roi": _region(inspection)}
     view = dataclasses.replace(view, payload={**payload, "name": name} if name else payload)
     facts = (

@@ -16,8 +16,8 @@ from panda_core.ui import handlers, panels
 from panda_core.ui.component import build_component, listener
 from panda_core.ui.engine import Engine
 from panda_core.ui.handlers import Playlist, Screen
-from panda_core.ui.uploads import uploaded_file
-from panda_core.ui.view import View, discard
+from panda_core.ui.uploads import KINDS, dropped_files, uploaded_file
+from panda_core.ui.view import View, discard, with_truth
 
 Mark = Literal["normal", "anomalous", ""]
 OnMark = Callable[[Inspection, Mark], None]
@@ -31,7 +31,7 @@ LATEST: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 INSPECTING: dict[str, Any] = {**LATEST, "concurrency_id": "inspect", "concurrency_limit": 1}
 """Options of every event that inspects: one at a time, the latest wins."""
 DECIDING: dict[str, Any] = {**LATEST, "concurrency_id": "decide", "concurrency_limit": 2}
-HTML = '<div class="viewer" data-state="busy"></div>'
+HTML = f'<div class="viewer" data-state="busy" data-kinds="{KINDS}"></div>'
 
 
 class InspectTab:
@@ -55,6 +55,7 @@ class InspectTab:
         on("upload")(self.dropped, self.inputs, self.results, **INSPECTING)
         on("step")(self.stepped, [*self.inputs, self.playlist], self.results, **INSPECTING)
         on("save")(self.saved, [*self.inputs, self.playlist], self.results, **INSPECTING)
+        on("truth")(self.compared, [self.view, self.playlist], self.results, **INSPECTING)
         on("region")(self.bounded, [*self.inputs, self.playlist], self.results, **INSPECTING)
         on("release")(self.released, [self.view, self.playlist], [self.viewer], **DECIDING)
         on("mark")(self.marked, [self.view], None, **DECIDING)
@@ -78,11 +79,11 @@ class InspectTab:
 
     def opened(self, model: str | None, view: View | None, paths: Sequence[str]) -> Iterator[Updates]:
         """Files from an upload button."""
-        yield from self._uploads(paths, model, view)
+        yield from self._uploads(lambda: ([uploaded_file(path) for path in paths], []), model, view)
 
     def dropped(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[Updates]:
-        """Files dropped on the pictures or pasted."""
-        yield from self._uploads([str(path) for path in event.paths], model, view)
+        """Files dropped on the tab or pasted."""
+        yield from self._uploads(lambda: dropped_files(event._data), model, view)
 
     def chosen(self, model: str | None, view: View | None, event: gr.SelectData) -> Iterator[Updates]:
         """An example; it brings its own model if there is one."""
@@ -146,6 +147,19 @@ class InspectTab:
             return
         yield from self._open(playlist, view.inspection.model, view, keep_model=True, message=said)
 
+    def compared(self, view: View | None, playlist: Playlist, event: gr.EventData) -> Iterator[Updates]:
+        """A true mask is chosen for the open image, or taken away."""
+        if view is None or not _is_shown(view, event):
+            yield _nothing(self.results)
+            return
+        try:
+            after = with_truth(view, uploaded_file(str(event.path)) if event.path else None)
+        except ImageError as error:
+            word = f"{Path(error.path).name} {error.reason}."
+            yield self._updates(None, playlist, {**self.value(Screen("", view=view), playlist), "word": word})
+            return
+        yield after, gr.skip(), self.value(Screen("", view=after), playlist), gr.skip(), gr.skip()
+
     def _save(self, view: View, event: gr.EventData) -> str:
         if event.boundary is None:
             return handlers.clear_thresholds(self.engine, view)
@@ -158,15 +172,15 @@ class InspectTab:
             why=str(event.why),
         )
 
-    def _uploads(self, paths: Sequence[str], model: str | None, view: View | None) -> Iterator[Updates]:
+    def _uploads(self, given: Callable[[], tuple[list[Path], list[str]]], model: str | None, view: View | None) -> Iterator[Updates]:
         try:
-            files = [uploaded_file(path) for path in paths]
+            files, names = given()
         except ImageError as error:
             discard(view)
             failed = handlers.failure("Nothing was inspected", f"{error}.")
             yield self._updates(failed, Playlist(), self.value(failed, Playlist()))
             return
-        yield from self.open_list(files, 0, model, view)
+        yield from self.open_list(files, 0, model, view, names=names)
 
     def _open(
         self, playlist: Playlist, model: str | None, view: View | None, *, keep_model: bool = False, message: str = ""
@@ -176,12 +190,13 @@ class InspectTab:
         if path is None:
             yield _nothing(self.results)
             return
+        truths = view.truths if view else None
         discard(view)
         if path in self.examples and not keep_model:
             model = handlers.example_model(path.name, self.engine.models(), model)
         waiting = panels.status_line(f"Inspecting {path.name}…", busy=True)
         yield gr.skip(), gr.skip(), gr.skip(), waiting, gr.skip()
-        for screen in handlers.inspect_file(self.engine, model, path, name=playlist.name):
+        for screen in handlers.inspect_file(self.engine, model, path, name=playlist.name, truths=truths):
             value = {**self.value(screen, playlist), "message": {"text": message}}
             yield self._updates(screen, playlist, value, model)
 

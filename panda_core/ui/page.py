@@ -22,7 +22,7 @@ from panda_core.places import home
 from panda_core.ui import handlers, panels
 from panda_core.ui.api import Api
 from panda_core.ui.batch_tab import BatchTab
-from panda_core.ui.component import ASSETS, PREFIX, mount_assets
+from panda_core.ui.component import ASSETS, PREFIX, build_component, mount_assets
 from panda_core.ui.engine import Engine
 from panda_core.ui.evaluate_tab import EvaluateTab
 from panda_core.ui.history_tab import HistoryTab, mount_thumbnails
@@ -82,6 +82,7 @@ class _Page:
                 with gr.Tabs(elem_id="tabs", selected="inspect") as self.tabs:
                     self._build_tabs(examples, history, roots)
             self.status.render()  # type: ignore[no-untyped-call]  # Gradio's, without annotations
+            build_component({}, module="tour", html='<div class="tour"></div>', elem_id="tour")
         self.entry = (self.model, self.open, self.card, self.status, self.inspect.viewer)
         self._wire()
         Api(self._remembering("api")).publish()

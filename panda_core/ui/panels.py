@@ -7,6 +7,7 @@ from html import escape
 
 from panda_core.ui.engine import Measurement, ModelEntry
 
+MEASURED = "1: every anomalous image scores above every normal one; 0.5: chance. Trivial: colour and shape alone."
 TRAIN_COMMAND = "panda train FOLDER --preset best --run runs/first\npython app.py --model runs/first/model"
 
 
@@ -31,7 +32,7 @@ def model_panel(entry: ModelEntry | None) -> str:
     facts = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in (("Data", entry.data), ("Licence", entry.licence)) if text)
     limits = "".join(f"<li>{escape(limit)}</li>" for limit in entry.limits)
     return (
-        f'<section class="card" aria-label="Model card">{_measurements(entry.measurements)}<dl>{facts}</dl>'
+        f'<section class="card" aria-label="Model card"><h2>{escape(entry.title)}</h2>{_measurements(entry.measurements)}<dl>{facts}</dl>'
         f"{f'<h3>Limits</h3><ul>{limits}</ul>' if limits else ''}</section>"
     )
 
@@ -46,7 +47,7 @@ def _measurements(measurements: Sequence[Measurement]) -> str:
         return '<p class="note">Nothing measured: this card holds no test result.</p>'
     rows = "".join(_measurement_row(measurement) for measurement in measurements)
     head = '<th scope="col">Test</th><th scope="col">AUROC, 95 % CI</th><th scope="col">Trivial</th>'
-    return f'<table class="data"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<table class="data"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p class="note">{MEASURED}</p>'
 
 
 def _measurement_row(measurement: Measurement) -> str:

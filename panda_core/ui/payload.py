@@ -58,26 +58,32 @@ def write_payload(
     height, width = inspection.image.shape[:2]
     small = reduce_inspection(inspection)
     anomaly_map, residual = to_levels(small.anomaly_map), to_levels(_reduced(small.residual, RESIDUAL_SIDE))
-    files = {
+    written = {
         "input": _write(folder / "input.jpg", small.image),
         "reconstruction": _write(folder / "reconstruction.jpg", small.reconstruction),
         "map": _write(folder / "map.png", _split(anomaly_map.levels)),
         "residual": _write(folder / "residual.png", _split(residual.levels)),
     }
+    files = {name: file_reference(path) for name, path in written.items()}
     if truth is not None:
-        files["truth"] = _write(folder / "truth.png", _reduced(truth.astype(np.uint8) * 255, LONGEST_SIDE))
+        files["truth"] = write_truth(truth, folder)
     return {
         "id": folder.name,
         "name": Path(inspection.source).name,
         "width": size[0] if size else width,
         "height": size[1] if size else height,
         "reduced": small is not inspection or (size is not None and size != (width, height)),
-        "files": {name: file_reference(path) for name, path in files.items()},
+        "files": files,
         "map": {"low": anomaly_map.low, "high": anomaly_map.high},
         "residual": {"low": residual.low, "high": residual.high},
         "device": device,
         **_numbers(inspection),
     }
+
+
+def write_truth(truth: NDArray[np.bool_], folder: Path) -> dict[str, Any]:
+    """Write a true mask, H x W, into a view's folder; the reference for its payload. Raises OSError."""
+    return file_reference(_write(folder / "truth.png", _reduced(truth.astype(np.uint8) * 255, LONGEST_SIDE)))
 
 
 def reduce_inspection(inspection: Inspection, *, side: int = LONGEST_SIDE) -> Inspection:

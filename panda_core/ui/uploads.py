@@ -10,7 +10,11 @@ from typing import Any
 
 from gradio.utils import get_upload_folder, is_in_or_equal
 
+from panda_core.data.images import IMAGE_SUFFIXES
 from panda_core.errors import ImageError, PandaError
+
+KINDS = " ".join(sorted(IMAGE_SUFFIXES))
+"""Suffixes of images for the page's scripts, which refuse other files before they are sent."""
 
 
 def uploaded_file(path: str) -> Path:
@@ -18,6 +22,22 @@ def uploaded_file(path: str) -> Path:
     if not is_in_or_equal(path, get_upload_folder()):
         raise ImageError(Path(path).name, "it was not uploaded here; open the file with the button, drop it or paste it")
     return Path(path)
+
+
+def dropped_files(data: Any) -> tuple[list[Path], list[str]]:
+    """What was dropped or pasted, from the event's ``paths`` and ``names``: the uploads, and what each is called.
+
+    A name is the file's path in the folder that was dropped, without ways out of it; the file's own where the browser gives none.
+    Raises ImageError where a path is no upload.
+    """
+    listed, names = field(data, "paths"), field(data, "names")
+    files = [uploaded_file(str(path)) for path in listed] if isinstance(listed, list) else []
+    given = names if isinstance(names, list) and len(names) == len(files) else [""] * len(files)
+    return files, [_inner(str(name)) or file.name for file, name in zip(files, given, strict=True)]
+
+
+def _inner(name: str) -> str:
+    return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", ".", ".."))
 
 
 def field(data: Any, name: str) -> Any:

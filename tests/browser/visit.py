@@ -13,8 +13,11 @@ PATIENCE = 60_000
 class Visit:
     """One browser page, with what it complained of and where it sent requests."""
 
-    def __init__(self, chromium: Any, *, width: int = 1440, height: int = 900) -> None:
-        self.context = chromium.new_context(viewport={"width": width, "height": height})
+    def __init__(self, chromium: Any, *, width: int = 1440, height: int = 900, newcomer: bool = False, **options: Any) -> None:
+        """A browser that has been here before, unless ``newcomer``: only that is offered the tour. ``options``: of new_context."""
+        self.context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        if not newcomer:
+            self.context.add_init_script("localStorage.setItem('panda-tour', 'seen')")
         self.page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
         self.complaints: list[str] = []
@@ -33,6 +36,17 @@ class Visit:
         with self.page.expect_file_chooser() as chooser:
             self.page.click("#open")
         chooser.value.set_files([str(path) for path in paths])
+
+    def drag(self, selector: str, *paths: Path, until: str = "drop") -> None:
+        """Files and folders of the disk, dragged over an element and dropped there; or only over it (``until`` dragOver)."""
+        session = self.context.new_cdp_session(self.page)
+        box = self.page.locator(selector).bounding_box()
+        place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + min(box["height"], 600) / 2}
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+            if kind == until:
+                return
 
     def verdict(self, expected: str) -> None:
         self.page.wait_for_selector(f'.viewer[data-state="ready"] .verdict[data-verdict="{expected}"]')

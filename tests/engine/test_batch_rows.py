@@ -109,6 +109,8 @@ def test_uploads_and_archives_make_one_batch_and_outlive_the_upload_folder(tmp_p
     picture.unlink()
     assert source.names == ("one.png", "a9.png", "a10.png") and source.title == "2 uploaded files"
     assert [path.read_bytes() for path in source.paths] == [content] * 3
+    called = open_uploads([archive, archive], tmp_path / "again", called=["x/more.zip", "y/more.zip"], note="One was left out.")
+    assert called.names == ("a9.png", "a10.png") * 2 and called.note == "One was left out."
     with pytest.raises(FolderError, match="no image"):
         open_uploads([write_entries(tmp_path / "none.zip", "a.txt", ".hidden.png", "__MACOSX/a.png")], tmp_path / "other")
 

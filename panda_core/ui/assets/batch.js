@@ -2,25 +2,27 @@
 
 import {createTable} from './table.js';
 import {createThreshold} from './batch_threshold.js';
+import {acceptDrops, uploadAll} from './intake.js';
 import {pace} from './pace.js';
 import {node, number, served} from './text.js';
 
-const IDLE = 'Choose a folder or upload images (or a zip file with images) above. Each gets a verdict here; thousands are fine.';
+const IDLE = 'Drop images, folders or a zip file here, or choose them above. Each image gets a verdict; thousands are fine.';
+const HINT = 'Drop images, folders or a zip file to inspect them all';
 const NO_MATCH = 'No image matches. Choose “All” and clear the text.';
 
 const TICK = 500; // ms between two questions while a job runs
 const RETRY = 2000; // ms after a question that got no answer
 
-export function mount({element, props, trigger, watch, server}) {
-  const batch = new Batch(element.querySelector('.batch'), trigger, server);
+export function mount({element, props, trigger, watch, upload, server}) {
+  const batch = new Batch(element.querySelector('.batch'), {trigger, upload, server});
   watch('value', () => batch.begin(props.value));
   batch.begin(props.value);
 }
 
-/** The part below the source row; `trigger` and `server` as the component gets them. */
+/** The part below the source row; `trigger`, `upload` and `server` as the component gets them. */
 export class Batch {
-  constructor(root, trigger, server) {
-    Object.assign(this, {root, trigger, server, id: '', known: 0, show: 'all', text: '', downloaded: 0, counted: null});
+  constructor(root, {trigger, upload, server}) {
+    Object.assign(this, {root, trigger, upload, server, id: '', known: 0, show: 'all', text: '', downloaded: 0, counted: null, sending: null});
     this.find = selector => root.querySelector(selector);
     this.table = createTable(this.find('.batch-table'), {
       label: 'Images of the batch',
@@ -52,9 +54,39 @@ export class Batch {
     for (const chip of this.root.querySelectorAll('[data-show]')) chip.addEventListener('click', () => this.choose(chip.dataset.show));
     for (const button of this.root.querySelectorAll('[data-export]')) button.addEventListener('click', () => this.export(button));
     this.find('.batch-filter').addEventListener('input', event => { this.text = event.target.value.trim().toLowerCase(); this.filter(); });
-    this.find('.batch-cancel').addEventListener('click', event => { event.target.disabled = true; this.ask('cancel', {}); });
+    this.find('.batch-cancel').addEventListener('click', event => { event.target.disabled = true; this.cancel(); });
     this.find('.batch-reset').addEventListener('click', () => { this.boundary.reset(); this.pixel.reset(); this.judge(); this.settle(); });
     this.find('.batch-table').addEventListener('keydown', event => this.press(event));
+    acceptDrops(this.root.closest('#batch'), {
+      kinds: this.root.dataset.kinds, hint: HINT, take: (files, left) => this.send(files, left), refuse: text => this.showMessage(text, true),
+    });
+  }
+
+  /** Bring dropped files to the server, which begins a batch with them; what was going on before ends. */
+  async send(files, left) {
+    if (this.sending) return;
+    this.cancel();
+    const sending = this.sending = {stopped: false};
+    this.id = '';
+    this.clear();
+    this.showMessage('', false);
+    const show = done => this.showJob({what: 'Uploading', state: 'running', done, total: files.length, rate: 0, remaining: null});
+    show(0);
+    try {
+      const paths = await uploadAll(files, this.upload, {onStep: show, stopped: () => sending.stopped});
+      this.showJob({state: 'done'});
+      if (!sending.stopped) this.trigger('upload', {paths, names: files.map(({name}) => name), left});
+    } catch (error) {
+      sending.stopped = true;
+      this.showJob({state: 'failed'});
+      this.showMessage(`The upload was interrupted (${error.message || error}). Drop the files again.`, true);
+    }
+    this.sending = null;
+  }
+
+  cancel() {
+    if (this.sending) this.sending.stopped = true;
+    else if (this.id) this.ask('cancel', {});
   }
 
   /** The server has begun a batch, or says why it has not. */

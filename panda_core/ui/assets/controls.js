@@ -11,14 +11,15 @@ export const VIEWS = [
   {name: 'reconstruction', label: 'Reconstruction', key: '5'},
   {name: 'residual', label: 'Residual', key: '6'},
   {name: 'swipe', label: 'Swipe', key: '7'},
+  {name: 'truth', label: 'Truth', key: '8', title: 'Image, contour and true mask side by side'},
   {name: 'input', label: 'Input', key: '0'},
 ];
 const OTHERS = {reconstruction: 'Reconstruction', heat: 'Anomaly map', mask: 'Mask', residual: 'Residual'};
 
 /** The bar of views, region, steps and help: {element, choose(view), place({index, count}), bound(ignored share)}. */
 export function createToolbar({onView, onStep, onRegion, onHelp}) {
-  const buttons = VIEWS.map(({name, label, key}) => {
-    const button = node('button', {type: 'button', textContent: label, title: `${label} (${key})`, onclick: () => onView(name)});
+  const buttons = VIEWS.map(({name, label, key, title = label}) => {
+    const button = node('button', {type: 'button', textContent: label, title: `${title} (${key})`, onclick: () => onView(name)});
     button.dataset.view = name;
     return button;
   });
@@ -40,6 +41,8 @@ export function createToolbar({onView, onStep, onRegion, onHelp}) {
     },
     choose(view) {
       for (const button of buttons) button.setAttribute('aria-pressed', String(button.dataset.view === view));
+      const {offsetLeft, offsetWidth} = buttons.find(button => button.dataset.view === view);
+      views.scrollLeft = offsetLeft - views.offsetLeft - (views.clientWidth - offsetWidth) / 2;
     },
     place(position) {
       steps.hidden = !position || position.count < 2;
@@ -51,8 +54,8 @@ export function createToolbar({onView, onStep, onRegion, onHelp}) {
   };
 }
 
-/** The bar of read-out, colours, opacity and zoom: {element, read(text), show(state)}. */
-export function createFoot({onColours, onOpacity, onOther, onZoom}) {
+/** The bar of read-out, colours, opacity, zoom and `truth`, the element of truth.js: {element, read(text), show(state)}. */
+export function createFoot({onColours, onOpacity, onOther, onZoom, truth}) {
   const readout = node('output', {className: 'readout'});
   const bar = node('i', {className: 'bar'});
   const [low, high] = [node('span'), node('span')];
@@ -62,7 +65,7 @@ export function createFoot({onColours, onOpacity, onOther, onZoom}) {
   const slider = node('input', {type: 'range', min: 0, max: 1, step: 0.01, oninput: () => onOpacity(slider.valueAsNumber)});
   const opacity = node('label', {className: 'opacity'}, node('span', {textContent: 'Opacity'}), slider);
   const zoom = node('button', {type: 'button', className: 'zoom', title: 'Fit the picture or show it at 100 % (Z)', onclick: onZoom});
-  const element = node('div', {className: 'foot'}, readout, legend, other.element, colours.element, opacity, zoom);
+  const element = node('div', {className: 'foot'}, readout, truth, legend, other.element, colours.element, opacity, zoom);
 
   return {
     element,

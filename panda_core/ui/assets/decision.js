@@ -2,7 +2,7 @@
 import {createPlot} from './plot.js';
 import {node, number, percent} from './text.js';
 import {createThresholds} from './thresholds.js';
-import {consequence, ERROR_LABELS, origin, rarity, rates} from './words.js';
+import {agreement, consequence, ERROR_LABELS, origin, rarity, rates} from './words.js';
 
 const ROWS = 50;
 const ROWS_MOVING = 12; // written while a slider moves; the rest follows when it rests
@@ -37,7 +37,7 @@ export function createCard({onMove, onRelease, onSave, onForget, onMark, onPoint
     thresholds.say(payload.message || {});
   }
 
-  /** Everything that follows the sliders; `found` are regions in original pixels with the marked share. Returns {verdict, regions}. */
+  /** Everything that follows the sliders; `found`: regions in original pixels, the marked share, agreement with a true mask or null. Returns {verdict, regions}. */
   function update(found, moving) {
     const {boundary, pixel, moved} = thresholds.get();
     const decided = payload.score - boundary > 0 ? 'anomalous' : 'normal';
@@ -117,9 +117,10 @@ function contributions({errors, contributions: added}) {
 
 function createRegionList(onPoint, onRegion) {
   const [caption, body] = [node('p', {className: 'caption'}), node('tbody')];
+  const agreed = node('p', {className: 'agreed'});
   const [more, note] = [node('p', {className: 'note'}), node('p', {className: 'note'})];
   const listing = table('regions', ['#', 'Area px', 'Box x, y – x, y', 'Peak', 'Mean'], body);
-  const element = node('section', {className: 'region-list'}, caption, listing, more, note);
+  const element = node('section', {className: 'region-list'}, caption, agreed, listing, more, note);
   const rows = [];
   element.setAttribute('aria-label', 'Regions');
 
@@ -135,10 +136,12 @@ function createRegionList(onPoint, onRegion) {
     return rows[index] = row;
   }
 
-  function update({regions, share}, {threshold, reduced, moving}) {
+  function update({regions, share, overlap}, {threshold, reduced, moving}) {
     const count = regions.length ? `${regions.length} region${regions.length === 1 ? '' : 's'}` : 'No region';
     element.dataset.regions = String(regions.length);
     write(caption, [count, ` · ${percent(share)} of the image above ${number(threshold)} SD`]);
+    agreed.hidden = !overlap;
+    if (overlap) write(agreed, agreement(overlap));
     const shown = Math.min(regions.length, ROWS);
     const last = moving ? ROWS_MOVING : ROWS;
     for (let i = 0; i < Math.min(shown, last); i++) fillRow(rowAt(i), regions[i]);

@@ -5,8 +5,8 @@ const DOUBLE = 230; // milliseconds a click waits, in case it is the first half 
 
 /** Listen on `frame`; the actions get client coordinates: zoom(factor, at), pan(dx, dy, at), pick(at), toggle(at), hover(at), leave(). */
 export function addGestures(frame, {zoom, pan, pick, toggle, hover, leave}) {
-  const down = new Map();
-  let wandered = 0;
+  const down = new Map(); // pointer -> where it was last; of one that has not wandered yet, where it came down
+  let moved = false;
   let waiting = 0;
 
   frame.addEventListener('wheel', event => {
@@ -18,22 +18,22 @@ export function addGestures(frame, {zoom, pan, pick, toggle, hover, leave}) {
     if (event.button || event.target.closest('button, [role=slider]')) return;
     frame.setPointerCapture(event.pointerId);
     down.set(event.pointerId, place(event));
-    wandered = down.size > 1 ? STILL + 1 : 0;
+    moved = down.size > 1;
   });
 
   frame.addEventListener('pointermove', event => {
     const before = down.get(event.pointerId);
     const now = place(event);
     if (!before) return hover(now);
-    const [dx, dy] = [now.x - before.x, now.y - before.y];
-    wandered += Math.abs(dx) + Math.abs(dy);
-    if (down.size === 2) pinch(event.pointerId, before, now);
-    else if (wandered > STILL) pan(dx, dy, now);
+    if (!moved && distance(before, now) <= STILL) return;
+    moved = true;
+    if (down.size === 1) pan(now.x - before.x, now.y - before.y, now);
+    else if (down.size === 2) pinch(event.pointerId, before, now);
     down.set(event.pointerId, now);
   });
 
   frame.addEventListener('pointerup', event => {
-    if (down.delete(event.pointerId) && !down.size && wandered <= STILL) pickLater(place(event));
+    if (down.delete(event.pointerId) && !down.size && !moved) pickLater(place(event));
   });
   frame.addEventListener('pointercancel', event => down.delete(event.pointerId));
   frame.addEventListener('pointerleave', leave);
@@ -47,9 +47,12 @@ export function addGestures(frame, {zoom, pan, pick, toggle, hover, leave}) {
     waiting = setTimeout(() => pick(at), DOUBLE);
   }
 
+  // One finger of two has moved: their distance zooms, their middle moves the picture.
   function pinch(moving, before, now) {
     const other = [...down].find(([id]) => id !== moving)[1];
-    zoom(distance(now, other) / Math.max(1, distance(before, other)), {x: (now.x + other.x) / 2, y: (now.y + other.y) / 2});
+    const middle = {x: (now.x + other.x) / 2, y: (now.y + other.y) / 2};
+    pan((now.x - before.x) / 2, (now.y - before.y) / 2, middle);
+    zoom(distance(now, other) / Math.max(1, distance(before, other)), middle);
   }
 }
 

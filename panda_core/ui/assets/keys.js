@@ -4,7 +4,7 @@ import {node} from './text.js';
 const KEYS = [
   ['←  →', 'image before, next image'],
   ['[  ]', 'boundary down or up by 1 % of its range; with Shift by 5 %'],
-  ['1 – 7, 0', 'views: all, mask, contour, anomaly map, reconstruction, residual, swipe; input'],
+  ['1 – 8, 0', 'views: all, mask, contour, anomaly map, reconstruction, residual, swipe, true mask; input'],
   ['N  A', 'mark the image as normal or anomalous; again takes the mark away'],
   ['Z', 'fit the picture, or show it at 100 %'],
   ['+  −', 'zoom in or out'],
@@ -60,11 +60,15 @@ function meant(event) {
   return !at.closest(TYPING) && !(event.key.startsWith('Arrow') && at.closest(OWN_ARROWS));
 }
 
-/** The dialog of all keys: {element, open()}. A native dialog keeps the focus inside and closes on Esc. */
+/** The dialog of all keys, with the way to the tour (tour.js): {element, open()}. A native dialog keeps the focus inside and closes on Esc. */
 export function createHelp() {
   const close = node('button', {type: 'button', textContent: 'Close', onclick: () => element.close()});
+  const tour = node('button', {type: 'button', className: 'plain', textContent: 'Take the tour', onclick: () => {
+    element.close();
+    document.dispatchEvent(new Event('panda-tour'));
+  }});
   const element = node('dialog', {className: 'panel help'},
-    node('h2', {textContent: 'Keys and mouse'}), list(KEYS), list(MOUSE), close);
+    node('h2', {textContent: 'Keys and mouse'}), list(KEYS), list(MOUSE), close, tour);
   element.setAttribute('aria-label', 'Keys and mouse');
   element.addEventListener('click', event => { if (event.target === element) element.close(); });
   return {element, open() { if (!element.open) element.showModal(); close.focus(); }};

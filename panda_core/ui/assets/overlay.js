@@ -1,9 +1,10 @@
-// The upper canvas of a pane: mask, contour, heat map or residual. While a threshold moves it paints only where something changes.
+// The upper canvas of a pane: mask, contour, heat map, residual or true mask. While a threshold moves it paints only where something changes.
 import {packed} from './colours.js';
 import {paintHeat, paintMask, rectOf, sampleMask, samples, wipe} from './painter.js';
 
 const MASK = [255, 64, 48];
 const TRUTH = [64, 214, 255];
+const GROUND = [30, 40, 56]; // of the true mask by itself
 const MOST_PIXELS = 1_200_000; // painted over one pane; sharper screens are painted a little coarser
 const MOST_BOXES = 50;
 const NOWHERE = {x0: 0, y0: 0, x1: 0, y1: 0};
@@ -28,6 +29,7 @@ export class Overlay {
     if (whole) this.#place(size, at);
     if (layer === 'residual') return whole && this.#heat(scene.grids.residual, scene, scene.colours('residual'));
     if (layer === 'heat') return this.#map(scene, whole);
+    if (layer === 'truth') return whole && this.#truth(scene);
     return this.#mask(layer, scene);
   }
 
@@ -71,6 +73,11 @@ export class Overlay {
     if (whole) paintHeat(this.#pixels, scene.grids.map, ...this.#cellsOf(scene.grids.map, scene.value), scene.colours('map'));
     this.#put(this.#everything());
     scene.found.regions.slice(0, MOST_BOXES).forEach((region, index) => this.#box(scene, region, index));
+  }
+
+  #truth(scene) {
+    if (scene.grids.truth) this.#heat(scene.grids.truth, scene, [packed(GROUND, 1), packed(TRUTH, 1)]);
+    else this.#put(this.#everything());
   }
 
   #mask(layer, scene) {

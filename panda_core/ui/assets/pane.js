@@ -11,6 +11,7 @@ const KINDS = {
   residual: {label: 'Residual', top: 'residual'},
   overlay: {label: 'Mask', base: 'input', top: 'mask'},
   contour: {label: 'Contour', base: 'input', top: 'contour'},
+  truth: {label: 'True mask', top: 'truth'},
   heatmap: {label: 'Anomaly map', base: 'input', top: 'heat'},
   swipe: {label: 'Compare', base: 'input', top: 'other'},
 };

@@ -11,13 +11,18 @@ const LEVELS = 65535;
  */
 export async function loadPayload(value) {
   const {files} = value;
-  const [input, reconstruction, map, residual, truth] = await Promise.all(
-    [files.input, files.reconstruction, files.map, files.residual, files.truth].map(file => file ? bitmapOf(file.url) : null));
+  const [input, reconstruction, map, residual] = await Promise.all(
+    [files.input, files.reconstruction, files.map, files.residual].map(file => bitmapOf(file.url)));
   const full = toGrid(map, value.map);
   return {
     pictures: {input, reconstruction},
-    grids: {map: full, small: reduce(full, DRAG_SIDE), residual: toGrid(residual, value.residual), truth: truth && toMask(truth)},
+    grids: {map: full, small: reduce(full, DRAG_SIDE), residual: toGrid(residual, value.residual), truth: await loadTruth(value)},
   };
+}
+
+/** The value's true mask as a grid of 0 and 1; null where it has none. Rejects where the file cannot be read. */
+export async function loadTruth({files}) {
+  return files.truth ? toMask(await bitmapOf(files.truth.url)) : null;
 }
 
 /** Value of a grid at a place given in shares of its width and height; null outside. */

@@ -4,13 +4,14 @@ import {levelColours} from './colours.js';
 import {createFoot, createToolbar, VIEWS} from './controls.js';
 import {createDivider} from './divider.js';
 import {addGestures} from './gestures.js';
-import {createNotice} from './notice.js';
+import {createNotice, createWord} from './notice.js';
 import {Pane} from './pane.js';
 import {valueAt} from './payload.js';
 import {regionAt} from './regions.js';
 import {node, number} from './text.js';
+import {createTruth} from './truth.js';
 
-const ALL = ['input', 'reconstruction', 'residual', 'overlay'];
+const SEVERAL = {all: ['input', 'reconstruction', 'residual', 'overlay'], truth: ['input', 'contour', 'truth']}; // panes of a view; else one
 const RESIDUAL_FULL = 0.5; // brightest colour; fixed, so that two images can be compared by eye
 const MAP_FULL = 2; // brightest colour, in the model's own pixel thresholds
 const ENLARGED = 4; // what Z does to a picture that is smaller than its pane
@@ -23,26 +24,38 @@ export class Stage {
     camera: this.#camera, value: null, found: null, highlight: -1,
     look: {colours: 'viridis', other: 'reconstruction', opacity: {overlay: 0.45, heatmap: 0.8}},
   };
-  #panes = ALL.map(() => new Pane(kind => this.choose(this.#view === 'all' ? kind : 'all')));
+  #panes = SEVERAL.all.map(() => new Pane(kind => this.choose(this.#view in SEVERAL && kind !== this.#view ? kind : 'all')));
   #divider = createDivider();
   #notice = createNotice();
+  #word = createWord();
+  #truth;
   #toolbar;
   #foot;
 
-  /** `ask(whole)` wants a paint, of the pictures too if `whole`; onStep(by), onRegion(), onHelp() as the bar's buttons. */
-  constructor({ask, onStep, onRegion, onHelp}) {
+  /** `ask(whole)` wants a paint, of the pictures too if `whole`; onStep(by), onRegion(), onHelp(), onTruth(file or null) as the buttons. */
+  constructor({ask, onStep, onRegion, onHelp, onTruth}) {
     this.#ask = ask;
+    this.#truth = createTruth({onChoose: onTruth, onRemove: () => onTruth(null)});
     this.#toolbar = createToolbar({onView: name => this.choose(name), onStep, onRegion, onHelp});
     this.#foot = createFoot({
       onColours: name => { this.#scene.look.colours = name; this.#renew(); },
       onOpacity: share => { this.#scene.look.opacity[this.#view === 'heatmap' ? 'heatmap' : 'overlay'] = share; this.#renew(); },
       onOther: name => { this.#scene.look.other = name; this.#renew(); },
       onZoom: () => this.toggleZoom(),
+      truth: this.#truth.element,
     });
-    this.frame = node('div', {className: 'frame'}, ...this.#panes.map(({element}) => element), this.#divider, this.#notice.element);
+    this.frame = node('div', {className: 'frame'}, ...this.#panes.map(({element}) => element), this.#divider, this.#notice.element, this.#word.element);
+    this.#panes[SEVERAL.truth.indexOf('truth')].element.append(this.#missing());
     this.element = node('div', {className: 'stage'}, this.#toolbar.element, this.frame, this.#foot.element);
     this.#listen();
     this.choose('all');
+  }
+
+  // In the pane that has nothing to show: what would be shown there, and how.
+  #missing() {
+    const choose = node('button', {type: 'button', textContent: 'Choose a true mask…', onclick: () => this.#truth.choose()});
+    return node('div', {className: 'truth-missing'}, choose,
+      node('p', {textContent: 'A picture that is bright where this image is truly anomalous. The overlap then follows the pixel threshold.'}));
   }
 
   #listen() {
@@ -65,7 +78,19 @@ export class Stage {
     const shape = value.width / value.height;
     this.#toolbar.bound(value.roi?.ignored || 0);
     this.element.dataset.shape = shape > 2 ? 'wide' : shape < 0.5 ? 'tall' : 'square';
+    this.say('');
     this.#renew();
+  }
+
+  /** The same image with another true mask, or with none. */
+  compare(value) {
+    this.#scene.value = value;
+    this.#renew();
+  }
+
+  /** A word over the pictures. */
+  say(text) {
+    this.#word.say(text);
   }
 
   /** Show a message instead. */
@@ -85,7 +110,7 @@ export class Stage {
     this.#view = name;
     this.element.dataset.view = name;
     this.#toolbar.choose(name);
-    const kinds = name === 'all' ? ALL : [name];
+    const kinds = SEVERAL[name] || [name];
     this.#panes.forEach((pane, i) => pane.setKind(kinds[i] || null));
     this.#divider.hidden = name !== 'swipe';
     this.#renew();
@@ -98,9 +123,10 @@ export class Stage {
     return Boolean(found);
   }
 
-  /** Paint; `found` is what regions.js found at the threshold. `whole` where more than the threshold has changed. */
-  paint(found, whole) {
+  /** Paint; `found` is what regions.js found at the threshold, `overlap` with the true mask or null. `whole`: more than the threshold has changed. */
+  paint(found, overlap, whole) {
     this.#scene.found = found;
+    this.#truth.agree(overlap);
     if (whole) for (const pane of this.#panes) pane.measure();
     for (const pane of this.#panes) pane.draw(this.#scene, whole);
     if (!whole) return;
@@ -165,6 +191,9 @@ export class Stage {
     const layer = {residual: 'residual', all: 'residual', heatmap: 'map', swipe: other}[this.#view];
     const opacity = {overlay: 'overlay', all: 'overlay', heatmap: 'heatmap'}[this.#view];
     const {size} = this.#panes[0];
+    const there = Boolean(value && this.#scene.grids.truth);
+    this.element.toggleAttribute('data-truth', there);
+    this.#truth.show({visible: Boolean(value) && (this.#view === 'contour' || (this.#view === 'truth' && there)), there, chosen: Boolean(value?.truth_chosen)});
     this.#foot.show({
       view: this.#view,
       colours: look.colours,

@@ -1,16 +1,18 @@
 // The Inspect tab in the browser: one image's pictures, map and numbers come once; sliders, views and zoom never ask the server.
 import {createCard} from './decision.js';
-import {acceptFiles} from './intake.js';
+import {acceptDrops, acceptPaste, uploadAll} from './intake.js';
 import {bindKeys, createHelp} from './keys.js';
-import {loadPayload} from './payload.js';
+import {overlap} from './overlap.js';
+import {loadPayload, loadTruth} from './payload.js';
 import {createFinder, toOriginal} from './regions.js';
 import {createRoiDialog} from './roi_dialog.js';
 import {Stage} from './stage.js';
 
+const HINT = 'Drop an image to inspect it; several, or a folder, become a list';
 const REST = 200; // milliseconds without movement after which a drag is painted in full
 
-/** See component.py. Events: upload {paths}, release, step {by}, mark {mark}, region {shapes}, save {boundary, pixel_threshold, who,
- * why} (null for both: give the saved point up); all but upload carry `id`. */
+/** See component.py. Events: upload {paths, names}, release, step {by}, mark {mark}, region {shapes}, truth {path}, save {boundary, pixel_threshold, who,
+ * why} (null for both: give the saved point up; of truth: take it away); all but upload carry `id`. */
 export function mount(parts) {
   const viewer = new Viewer(parts);
   parts.watch('value', () => viewer.take(parts.props.value));
@@ -40,6 +42,7 @@ class Viewer {
     const step = by => this.#send('step', {by});
     this.#stage = new Stage({
       ask: whole => this.#ask(whole), onStep: step, onHelp: help.open, onRegion: () => this.#payload && region.open(this.#payload),
+      onTruth: file => this.#truth(file),
     });
     this.#card = createCard({
       onMove: () => this.#move(),
@@ -51,7 +54,10 @@ class Viewer {
       onRegion: index => this.#stage.zoomTo(index),
     });
     this.#root.replaceChildren(this.#stage.element, this.#card.element, help.element, region.element);
-    acceptFiles(this.#root, this.#stage.frame, files => this.#upload(files));
+    acceptDrops(this.#root, {
+      kinds: this.#root.dataset.kinds || '', hint: HINT, take: files => this.#upload(files), refuse: text => this.#stage.say(text),
+    });
+    acceptPaste(this.#root, files => this.#upload(files));
     bindKeys(this.#root, {
       step,
       nudge: share => this.#payload && this.#card.thresholds.nudge(share),
@@ -69,8 +75,21 @@ class Viewer {
     if (!value) return;
     this.#stage.place(value.position);
     if (value.notice) this.#notice(value.notice);
-    else if (value.id === this.#payload?.id) this.#card.thresholds.say(value.message || {});
+    else if (value.id === this.#payload?.id) this.#hear(value);
     else this.#open(value);
+  }
+
+  // The image that is shown, again: with a message, or with another true mask.
+  async #hear(value) {
+    if (value.message) this.#card.thresholds.say(value.message);
+    this.#stage.say(value.word || '');
+    if (value.files.truth?.url === this.#payload.files.truth?.url) return;
+    const [turn, loaded] = [this.#turn, this.#loaded];
+    const truth = await loadTruth(value);
+    if (turn !== this.#turn) return;
+    this.#payload = value;
+    loaded.grids.truth = truth;
+    this.#stage.compare(value);
   }
 
   #notice(notice) {
@@ -110,9 +129,12 @@ class Viewer {
     if (!this.#loaded) return;
     const grid = this.#moving ? 'small' : 'map';
     const found = this.#finders[grid](this.#loaded.grids[grid], this.#card.thresholds.get().pixel);
+    const {truth} = this.#loaded.grids;
+    const agreed = truth && overlap(found, truth);
     // The stage first: it may read sizes, which after a change of the card would cost a layout of the page.
-    this.#stage.paint(found, this.#whole);
-    this.#said = this.#card.update({share: found.share, regions: toOriginal(found.regions, found.grid, this.#payload)}, this.#moving);
+    this.#stage.paint(found, agreed, this.#whole);
+    const regions = toOriginal(found.regions, found.grid, this.#payload);
+    this.#said = this.#card.update({share: found.share, regions, overlap: agreed}, this.#moving);
     this.#whole = false;
     this.#root.dataset.painted = String(1 + Number(this.#root.dataset.painted || 0));
   }
@@ -154,6 +176,17 @@ class Viewer {
     this.#send('mark', {mark});
   }
 
+  // A mask chosen from the person's files goes to the server, which checks it and brings it to the image's size; null takes it away.
+  async #truth(file) {
+    const turn = this.#turn;
+    try {
+      const path = file && (await this.#parts.upload(file)).path;
+      if (turn === this.#turn) this.#send('truth', {path});
+    } catch (error) {
+      this.#stage.say(`${file.name} did not arrive: ${error.message || error}`);
+    }
+  }
+
   #send(event, data) {
     this.#parts.trigger(event, {...data, id: this.#payload?.id || ''});
   }
@@ -161,8 +194,8 @@ class Viewer {
   async #upload(files) {
     this.#notice({title: 'Inspecting…', text: files.length > 1 ? `${files.length} images` : files[0].name, kind: 'busy'});
     try {
-      const stored = await Promise.all(files.map(file => this.#parts.upload(file)));
-      this.#parts.trigger('upload', {paths: stored.map(({path}) => path)});
+      const paths = await uploadAll(files, this.#parts.upload);
+      this.#parts.trigger('upload', {paths, names: files.map(({name}) => name)});
     } catch (error) {
       this.#notice({title: `${files[0].name} did not arrive`, text: `${error.message || error} Try again.`, kind: 'error'});
     }

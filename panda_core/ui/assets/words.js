@@ -42,6 +42,13 @@ export function consequence({alarms, misses}) {
   return parts.length ? ['', `Here ${parts.join(' and ')}.`] : ['', ''];
 }
 
+/** How what is marked agrees with the true mask, from overlap.js. */
+export function agreement({iou, hit, beside}) {
+  if (hit === null) return ['The true mask is empty', beside === null ? ', and nothing is marked.' : ': all that is marked lies outside.'];
+  const outside = beside === null ? 'Nothing is marked.' : `${percent(hit)} of it is marked; ${percent(beside)} of what is marked lies outside.`;
+  return [`IoU ${iou.toFixed(2)} with the true mask.`, ` ${outside}`];
+}
+
 /** Shares of ascending scores on the wrong side of a boundary: {alarms, misses}, null without scores. */
 export function rates(normal, anomalous, boundary) {
   return {

@@ -1,0 +1,43 @@
+"""A file that a person calls a true mask -> which pixels it marks, or an ImageError that says why it cannot be one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from panda_core.data.images import read_image
+from panda_core.errors import ImageError
+
+MOST_LABEL = 32
+"""A file whose brightest value is this or less numbers its classes: 0 is normal, all others are marked."""
+LEAST_DECIDED = 0.9
+"""Share of pixels of a mask that are dark or bright. What has more shades in between is a photograph, chosen by mistake."""
+ASPECT_TOLERANCE = 0.02
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """H x W at the file's own size, true where marked: brighter than half of its brightest value, in any channel.
+
+    Raises ImageError where the file cannot be read or looks like a photograph.
+    """
+    values = read_image(path).max(axis=2)
+    brightest = int(values.max())
+    if brightest <= MOST_LABEL:
+        return np.asarray(values > 0)
+    shares = values / brightest
+    if np.mean((shares <= 0.25) | (shares >= 0.75)) < LEAST_DECIDED:
+        raise ImageError(path, "has too many shades for a mask; a mask is bright where the image is anomalous and dark elsewhere")
+    return np.asarray(shares > 0.5)
+
+
+def fit_mask(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    """The mask at another size, each pixel that of its nearest place."""
+    return np.asarray(cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0)
+
+
+def same_shape(mask: NDArray[np.bool_], height: int, width: int) -> bool:
+    """Whether the mask has the shape of an image of this size: equal sides, or sides in the same proportion within ASPECT_TOLERANCE."""
+    return bool(abs(mask.shape[1] * height / (mask.shape[0] * width) - 1) <= ASPECT_TOLERANCE)

@@ -1,0 +1,68 @@
+"""What counts as a true mask, and what is refused in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from panda_core.data.masks import fit_mask, read_mask, same_shape
+from panda_core.errors import ImageError
+
+
+@pytest.fixture
+def marked() -> np.ndarray:
+    mask = np.zeros((40, 60), bool)
+    mask[10:20, 30:50] = True
+    return mask
+
+
+@pytest.mark.parametrize("levels", [(0, 255), (0, 1), (0, 100), (20, 240)], ids=str)
+def test_any_two_levels_are_a_mask(tmp_path: Path, marked: np.ndarray, levels: tuple[int, int]) -> None:
+    cv2.imwrite(str(tmp_path / "m.png"), np.where(marked, levels[1], levels[0]).astype(np.uint8))
+    assert np.array_equal(read_mask(tmp_path / "m.png"), marked)
+
+
+def test_numbered_classes_and_any_colour_are_marked(tmp_path: Path, marked: np.ndarray) -> None:
+    classes = marked.astype(np.uint8)
+    classes[10:15] *= 3
+    cv2.imwrite(str(tmp_path / "classes.png"), classes)
+    blue = np.zeros((*marked.shape, 3), np.uint8)
+    blue[marked, 0] = 255
+    cv2.imwrite(str(tmp_path / "blue.png"), blue)
+    for name in ("classes.png", "blue.png"):
+        assert np.array_equal(read_mask(tmp_path / name), marked)
+
+
+def test_soft_edges_and_a_jpegs_noise_move_the_edge_only(tmp_path: Path) -> None:
+    mask = np.zeros((200, 300), np.uint8)
+    cv2.circle(mask, (120, 90), 50, 255, -1)
+    cv2.imwrite(str(tmp_path / "m.jpg"), cv2.GaussianBlur(mask, (0, 0), 2))
+    assert np.mean(read_mask(tmp_path / "m.jpg") != (mask > 127)) < 0.002
+
+
+def test_an_empty_mask_marks_nothing(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "m.png"), np.zeros((8, 8), np.uint8))
+    assert not read_mask(tmp_path / "m.png").any()
+
+
+def test_a_photograph_and_a_text_are_no_masks(tmp_path: Path) -> None:
+    photo = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (90, 90, 3)).astype(np.uint8), (0, 0), 2)
+    cv2.imwrite(str(tmp_path / "photo.png"), photo)
+    (tmp_path / "text.png").write_text("text")
+    with pytest.raises(ImageError, match="too many shades"):
+        read_mask(tmp_path / "photo.png")
+    with pytest.raises(ImageError, match="is text"):
+        read_mask(tmp_path / "text.png")
+
+
+def test_a_mask_is_brought_to_another_size_without_new_values(marked: np.ndarray) -> None:
+    assert np.array_equal(fit_mask(fit_mask(marked, 80, 120), 40, 60), marked)
+    assert fit_mask(marked, 7, 11).shape == (7, 11)
+
+
+def test_only_the_proportion_of_the_sides_counts(marked: np.ndarray) -> None:
+    assert same_shape(marked, 400, 600) and same_shape(marked, 401, 600)
+    assert not same_shape(marked, 600, 400) and not same_shape(marked, 400, 560)
