@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from panda_core.ui import handlers, panels
 from panda_core.ui.api import Api
 from panda_core.ui.batch_tab import BatchTab
 from panda_core.ui.component import ASSETS, PREFIX, build_component, mount_assets
-from panda_core.ui.engine import Engine
+from panda_core.ui.engine import Engine, ModelEntry
 from panda_core.ui.evaluate_tab import EvaluateTab
 from panda_core.ui.history_tab import HistoryTab, mount_thumbnails
 from panda_core.ui.inspect_tab import INSPECTING, SESSION_SECONDS, InspectTab, notice_value
@@ -63,9 +64,29 @@ def build_page(
     page: gr.Blocks
     with gr.Blocks(title="PANDA Inspector", fill_width=True, analytics_enabled=False, delete_cache=(600, 2 * SESSION_SECONDS)) as page:
         parts = _Page(engine, tuple(examples), history, (Path.home(), Path.cwd()) if roots is None else tuple(roots))
-        opened = page.load(parts.load, None, parts.entry, concurrency_limit=None, **QUIET)
+        opened = page.load(parts.load, parts.inspect.inputs, parts.entry, concurrency_limit=None, **QUIET)
         opened.then(parts.inspect.welcome, parts.inspect.inputs, parts.inspect.results, **INSPECTING)
     return page
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """What a page shows before anybody has done anything."""
+
+    models: tuple[ModelEntry, ...]
+    chosen: ModelEntry | None
+    status: str
+    notice: handlers.Notice
+    loading: bool
+
+    def picker(self) -> dict[str, Any]:
+        """Arguments of the list of models."""
+        return {
+            "choices": [(entry.title, entry.name) for entry in self.models],
+            "value": self.chosen.name if self.chosen else None,
+            "interactive": bool(self.models),
+            "info": None if self.models else "none found",
+        }
 
 
 class _Page:
@@ -74,11 +95,13 @@ class _Page:
     def __init__(self, engine: Engine, examples: tuple[Path, ...], history: History | None, roots: Sequence[Path]) -> None:
         self.engine = engine
         self.recorder = Recorder(history, ignore=examples) if history else None
-        self.status = _fragment(panels.status_line("Starting…", busy=True), "foot", render=False)
+        # Filled when it is built, so that a person can begin before the first answer of the server has come.
+        first = self._first()
+        self.status = _fragment(first.status, "foot", render=False)
         with gr.Column(elem_id="page", min_width=0):
             gr.HTML(HEADER, elem_id="bar", js_on_load=THEME_SWITCH, apply_default_css=False)
             with gr.Row(elem_id="desk"):
-                self._side_bar(examples)
+                self._side_bar(examples, first)
                 with gr.Tabs(elem_id="tabs", selected="inspect") as self.tabs:
                     self._build_tabs(examples, history, roots)
             self.status.render()  # type: ignore[no-untyped-call]  # Gradio's, without annotations
@@ -126,10 +149,11 @@ class _Page:
         assert self.recorder is not None
         self.recorder.mark_file(model, row.path, mark)
 
-    def _side_bar(self, examples: Sequence[Path]) -> None:
+    def _side_bar(self, examples: Sequence[Path], first: _First) -> None:
         with gr.Column(elem_id="source", min_width=0):
-            self.model = gr.Dropdown([], label="Model", interactive=False, elem_id="model", filterable=False)
-            self.open = gr.UploadButton("Open image…", variant="primary", elem_id="open", interactive=False, file_count="multiple")
+            self.model = gr.Dropdown(label="Model", elem_id="model", filterable=False, **first.picker())
+            usable = bool(first.models)
+            self.open = gr.UploadButton("Open image…", variant="primary", elem_id="open", interactive=usable, file_count="multiple")
             self.gallery = gr.Gallery(
                 [str(path) for path in examples],
                 label="Examples",
@@ -141,7 +165,7 @@ class _Page:
                 buttons=[],
                 interactive=False,
             )
-            self.card = _fragment("", "card")
+            self.card = _fragment(panels.model_panel(first.chosen), "card")
 
     def _wire(self) -> None:
         tab = self.inspect
@@ -197,22 +221,25 @@ class _Page:
         calibration = recalibrate(find_model(model), normal, anomalous, home() / "models" / name)
         return f"“{name}” is ready; reload the page to choose it. {calibration.boundary.reason}"
 
-    def load(self) -> Iterator[tuple[Any, ...]]:
-        """Fill a fresh page; say so while the engine is still loading, and when it is ready."""
+    def _first(self, picked: str | None = None) -> _First:
         models, screen = handlers.open_page(self.engine)
         loading = bool(models) and not self.engine.ready
-        chosen = models[0] if models else None
-        choices = [(entry.title, entry.name) for entry in models]
+        chosen = next((entry for entry in models if entry.name == picked), models[0] if models else None)
+        return _First(models, chosen, panels.status_line(screen.status, busy=loading), screen.notice or handlers.WELCOME, loading)
+
+    def load(self, picked: str | None, view: View | None) -> Iterator[tuple[Any, ...]]:
+        """What has changed since the page was built; says so while the engine is still loading, and when it is ready."""
+        first = self._first(picked)
         yield (
-            gr.Dropdown(choices, value=chosen.name if chosen else None, interactive=bool(models), info=None if models else "none found"),
-            gr.UploadButton(interactive=bool(models)),
-            panels.model_panel(chosen),
-            panels.status_line(screen.status, busy=loading),
-            notice_value(screen.notice or handlers.WELCOME),
+            gr.Dropdown(**first.picker()),
+            gr.UploadButton(interactive=bool(first.models)),
+            panels.model_panel(first.chosen),
+            first.status,
+            notice_value(first.notice) if view is None else gr.skip(),
         )
-        if loading:
+        if first.loading:
             self.engine.warm()
-            ready = panels.status_line(handlers.ready_line(self.engine, models))
+            ready = panels.status_line(handlers.ready_line(self.engine, first.models))
             yield gr.skip(), gr.skip(), gr.skip(), ready, gr.skip()
 
     def _list_models(self, picked: str | None) -> Any:
