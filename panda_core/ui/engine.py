@@ -9,6 +9,7 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -150,15 +151,29 @@ class LocalEngine:
             return self._look(model, path, roi)
 
     def inspect_many(self, model: str, paths: Sequence[Path]) -> Iterator[Inspection | ImageError]:
-        """Inspect files in batches; whoever waits for the network gets it after the present one. Raises ModelError."""
+        """Inspect files in batches; whoever waits for the network gets it after the present one. Raises ModelError.
+
+        A batch is inspected while the caller works on the results of the one before it.
+        """
         roi = load_roi(model)
-        for group in _groups(paths):
-            with self._network():
-                if roi is None:
-                    found = list(self._inspector(model).inspect_many(group, batch=BATCH))
-                else:
-                    found = [self._try_look(model, path, roi) for path in group]
-            yield from found
+        ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        try:
+            found: Future[list[Inspection | ImageError]] | None = None
+            for group in _groups(paths):
+                following = ahead.submit(self._look_at_all, model, group, roi)
+                if found is not None:
+                    yield from found.result()
+                found = following
+            if found is not None:
+                yield from found.result()
+        finally:
+            ahead.shutdown(cancel_futures=True)
+
+    def _look_at_all(self, model: str, group: Sequence[Path], roi: RegionOfInterest | None) -> list[Inspection | ImageError]:
+        with self._network():
+            if roi is None:
+                return list(self._inspector(model).inspect_many(group, batch=BATCH))
+            return [self._try_look(model, path, roi) for path in group]
 
     def _look(self, model: str, path: Path, roi: RegionOfInterest | None) -> Inspection:
         inspector = self._inspector(model)

@@ -10,7 +10,8 @@ const IDLE = 'Drop images, folders or a zip file here, or choose them above. Eac
 const HINT = 'Drop images, folders or a zip file to inspect them all';
 const NO_MATCH = 'No image matches. Choose “All” and clear the text.';
 
-const TICK = 500; // ms between two questions while a job runs
+const TICK = 500; // ms between two questions at the beginning of a job
+const SLOW_TICK = 1000; // ms once there is something to look at: each question takes time from the inspection
 const RETRY = 2000; // ms after a question that got no answer
 
 export function mount({element, props, trigger, watch, upload, server}) {
@@ -107,7 +108,7 @@ export class Batch {
       const answer = await this.ask('look', {known: this.known});
       if (id !== this.id || !this.root.isConnected) return;
       if (answer && !answer.working) break;
-      await new Promise(done => setTimeout(done, answer ? TICK : RETRY));
+      await new Promise(done => setTimeout(done, !answer ? RETRY : this.known ? SLOW_TICK : TICK));
     }
     this.polled = '';
   }
