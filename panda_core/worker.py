@@ -73,8 +73,10 @@ def _sentence(run: RunDir, error: Exception) -> str:
 
 
 def step_back() -> None:
-    """Let everything else on this machine go first."""
+    """Let everything else on this machine go first; a process that was started with a lower priority still keeps it."""
     import psutil
 
     with suppress(psutil.Error, OSError):
-        psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10))
+        process = psutil.Process()
+        lower = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", None)
+        process.nice(max(10, process.nice()) if lower is None else lower)

@@ -112,13 +112,19 @@ def judged(seen: Seen, calibration: Calibration, *, seed: int, video: bool) -> t
     fields = separation(labels, scores, groups=seen.groups, seed=seed, video=video) | {
         "error_auroc": {name: auroc(labels, values) for name, values in errors.items()},
         "weights": {name: stats.weight for name, stats in calibration.errors.items()},
-        "rec_err": float(errors["recon"].mean()) if "recon" in errors else None,
+        "rec_err": float(errors["recon"].mean()) if "recon" in errors else _mean_residual(seen.evidence),
         "adv_err": float(errors["adv_x"].mean()) if "adv_x" in errors else None,
         "boundary_kind": boundary.kind,
         "false_alarm_rate": float((scores[~labels] > boundary.value).mean()),
         "miss_rate": float((scores[labels] <= boundary.value).mean()),
     }
     return fields | _located(seen, calibration), scores
+
+
+def _mean_residual(evidence: Sequence[Evidence]) -> float | None:
+    """Of a detector that reports no reconstruction error; None where it does not reconstruct and gives a residual of zero."""
+    mean = float(np.mean([seen.maps["residual"].mean() for seen in evidence]))
+    return mean if mean > 0 else None
 
 
 def _located(seen: Seen, calibration: Calibration) -> dict[str, float | None]:

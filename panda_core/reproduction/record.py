@@ -58,7 +58,8 @@ class Record:
     aupro: float | None
     """Per-region overlap up to a pixel false-positive rate of 0.3; None as above."""
     rec_err: float | None
-    """Mean reconstruction error of the test images, in the detector's own unit; None where it has none."""
+    """Mean reconstruction error of the test images, in the detector's own unit (of its residual map, where it reports no such error);
+    None where it does not reconstruct."""
     adv_err: float | None
     """Mean adversarial error 1 - C(x) of the test images; None where there is no critic."""
     ms_per_image: float

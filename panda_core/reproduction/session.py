@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from panda_core.errors import PandaError
+from panda_core.errors import PandaError, TrainingError
 from panda_core.reproduction.failures import clear_failure, failure_of, write_failure
 from panda_core.reproduction.plan import Job
 from panda_core.reproduction.running import Places, is_done, run_job
@@ -30,6 +29,8 @@ from panda_core.reproduction.systems import SYSTEMS
 
 State = Literal["done", "failed", "missing", "started", "open"]
 POLL_SECONDS = 0.2
+PATIENCE = 60.0
+"""Seconds a training gets to reach the end of its step; then it is killed, and its last checkpoint stays."""
 MARK = "session"
 
 
@@ -113,8 +114,8 @@ def _attempt(job: Job, places: Places, on_end: Callable[[Job, str], None]) -> bo
 def spread(jobs: Sequence[Job], places: Places, *, workers: int, on_end: Callable[[Job, str], None] = lambda job, failure: None) -> bool:
     """`work_through` by ``workers`` processes of one thread each, at low priority; False where it was asked to stop.
 
-    SIGINT and SIGTERM stop the trainings with a checkpoint. A process that dies is replaced, and its job noted as failed.
-    Call it from the main thread.
+    SIGINT and SIGTERM stop the trainings with a checkpoint, a second one at once, without a new one. A process that dies is replaced,
+    and its job noted as failed. Call it from the main thread. Raises TrainingError where more processes die than there are jobs.
     """
     context, session = multiprocessing.get_context("spawn"), f"{os.getpid()}-{time.time()}"
     queue: multiprocessing.SimpleQueue[tuple[Job, str]] = context.SimpleQueue()
@@ -125,21 +126,32 @@ def spread(jobs: Sequence[Job], places: Places, *, workers: int, on_end: Callabl
         return process
 
     with _one_thread(), _asked_to_stop() as asked:
-        alive = [start() for _ in range(min(workers, len(jobs)))]
-        told = False
+        alive, told, dead = [start() for _ in range(min(workers, len(jobs)))], 0.0, 0
         while alive:
             time.sleep(POLL_SECONDS)
             while not queue.empty():
                 on_end(*queue.get())
             if asked() and not told:
-                told = True
-                for process in alive:
-                    process.terminate()
+                told = time.monotonic()
+                _each(alive, "terminate")
+            if asked() > 1 or (told and time.monotonic() > told + PATIENCE):
+                _each(alive, "kill")
             ended = [process for process in alive if process.exitcode is not None]
             alive = [process for process in alive if process.exitcode is None]
             # 0: nothing left to do; anything else, unless we asked for it, is a death in the middle of a job.
-            alive += [start() for process in ended if process.exitcode != 0 and not told]
+            lost = sum(process.exitcode != 0 for process in ended) if not told else 0
+            dead += lost
+            if dead > len(jobs):
+                raise TrainingError("The processes of this session end before they have begun a run. Try one run with: panda train.")
+            alive += [start() for _ in range(lost)]
+        while not queue.empty():
+            on_end(*queue.get())
         return not told
+
+
+def _each(processes: Sequence[multiprocessing.process.BaseProcess], what: Literal["terminate", "kill"]) -> None:
+    for process in processes:
+        getattr(process, what)()
 
 
 def _worker(jobs: list[Job], places: Places, session: str, queue: multiprocessing.SimpleQueue[tuple[Job, str]]) -> None:
@@ -171,11 +183,12 @@ def _one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    asked = threading.Event()
-    before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+def _asked_to_stop() -> Iterator[Callable[[], int]]:
+    """How often SIGINT or SIGTERM has come."""
+    asked: list[int] = []
+    before = {number: signal.signal(number, lambda number, frame: asked.append(number)) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield asked.is_set
+        yield lambda: len(asked)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
