@@ -8,7 +8,7 @@ in a wheel: nothing is downloaded. Needs requirements-peers.txt in an environmen
 anomalib's defaults.
 
 EfficientAD is left out. Its teacher is a file anomalib downloads, its penalty images are ImageNet's, and its autoencoder takes no
-image under 256 pixels: one training step there costs 2.4 s of a processor core (AVX2), so that its 70,000 steps are 47 hours a run,
+image under 256 pixels: one training step there costs 2.4 s of a processor core (AVX-512), so that its 70,000 steps are 47 hours a run,
 before a teacher of our own would have been distilled (60,000 steps of 16 images). A run cut to what is affordable would be measured
 at less than a hundredth of its training and say nothing about EfficientAD.
 """
