@@ -8,7 +8,7 @@ in a wheel: nothing is downloaded. Needs requirements-peers.txt in an environmen
 anomalib's defaults.
 
 EfficientAD is left out. Its teacher is a file anomalib downloads, its penalty images are ImageNet's, and its autoencoder takes no
-image under 256 pixels: one training step there costs 2.4 s of a processor core (AVX2), so that its 70,000 steps are 47 hours a run,
+image under 256 pixels: one training step there costs 2.4 s of a processor core (AVX-512), so that its 70,000 steps are 47 hours a run,
 before a teacher of our own would have been distilled (60,000 steps of 16 images). A run cut to what is affordable would be measured
 at less than a hundredth of its training and say nothing about EfficientAD.
 """
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import resource
 import tempfile
 import time
@@ -39,13 +38,14 @@ from panda_core.data.images import prepare, read_image
 from panda_core.datasets import Prepared, data_root
 from panda_core.datasets import prepare as prepare_dataset
 from panda_core.errors import PandaError
-from panda_core.evaluation import MAP_SIDE, _mask
+from panda_core.evaluation import MAP_SIDE, true_mask
 from panda_core.nets.perceptual import build_features
 from panda_core.pretrained import load_imagenet
+from panda_core.reproduction.measuring import device_words, groups_of, labels_of, package_version, separation
 from panda_core.reproduction.record import Record, record_path, write_record
+from panda_core.reproduction.running import VIDEO
 from panda_core.scoring.maps import resize_map
-from panda_core.scoring.metrics import auprc, aupro, auroc, eer, pixel_auroc, prevalence
-from panda_core.scoring.resampling import bootstrap_interval
+from panda_core.scoring.metrics import aupro, pixel_auroc
 
 if TYPE_CHECKING:
     from anomalib.models import AnomalibModule
@@ -60,7 +60,6 @@ SETS = (
     "sixray_tip/baggage",
     "ucsd_ped1/ped1",
 )
-VIDEO = ("ucsd_ped1",)
 BACKBONE = "tf_efficientnet_lite0"
 BARE = {"post_processor": False, "evaluator": False, "visualizer": False}
 """Of anomalib only network, training step and fitting: images come prepared, and its post-processor would rescale and clip scores."""
@@ -81,6 +80,14 @@ class Peer:
     """Training steps, rounded up to whole epochs; 0: one pass over the images, which is all that fitting needs."""
     errors: Callable[[nn.Module, Tensor], dict[str, float]] = lambda network, x: {}
     """Reconstruction ("rec") and adversarial ("adv") error of one image, where the system has them."""
+
+    def batches(self, images: int) -> int:
+        """Of one epoch."""
+        return -(-images // self.batch)
+
+    def epochs(self, images: int) -> int:
+        """Until at least ``steps`` are done; at least one."""
+        return max(1, -(-self.steps // self.batches(images)))
 
 
 @dataclass
@@ -137,7 +144,7 @@ def measure(system: str, dataset: str, category: str, prepared: Prepared, seed: 
     network = train(peer, splits.train, seed)
     seconds = time.perf_counter() - started
     seen = look(network, peer, labelled_test(prepared.folder))
-    groups = [prepared.groups.get(sample.path.relative_to(prepared.folder).as_posix(), str(sample.path)) for sample in seen.samples]
+    groups = groups_of(seen.samples, prepared.folder, prepared.groups)
     return Record(
         system=system,
         detector=system,
@@ -149,13 +156,18 @@ def measure(system: str, dataset: str, category: str, prepared: Prepared, seed: 
         ms_per_image=float(np.median(seen.times)),
         parameters=parameters(network),
         train_seconds=round(seconds, 1),
-        device=f"cpu, {torch.get_num_threads()} thread(s), {platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+        device=device_words(torch.device("cpu")),
         data_fingerprint=prepared.fingerprint,
-        version=versions()["panda-inspector"],
+        version=package_version(),
         versions=versions() | {"anomalib": metadata.version("anomalib")},
         overrides=peer.settings,
         reduced=peer.reduced,
-        **figures(seen, seed, groups if prepared.groups else None, video=dataset in VIDEO),
+        steps=peer.epochs(len(splits.train)) * peer.batches(len(splits.train)) if peer.steps else 0,
+        measure_seconds=round(sum(seen.times) / 1000, 1),
+        rec_err=mean_error(seen, "rec"),
+        adv_err=mean_error(seen, "adv"),
+        **separation(labels_of(seen.samples), np.array(seen.scores), groups=groups, seed=seed, video=dataset in VIDEO),
+        **located(seen),
     )
 
 
@@ -174,9 +186,8 @@ def train(peer: Peer, images: Sequence[Path], seed: int) -> nn.Module:
         shuffle=True,
         collate_fn=lambda batch: ImageBatch(image=torch.stack(batch)),
     )
-    epochs = max(1, -(-peer.steps // len(loader)))
     with tempfile.TemporaryDirectory() as workspace:
-        engine = Engine(default_root_dir=workspace, accelerator="cpu", devices=1, barebones=True, max_epochs=epochs)
+        engine = Engine(default_root_dir=workspace, accelerator="cpu", devices=1, barebones=True, max_epochs=peer.epochs(len(images)))
         engine.fit(module, train_dataloaders=loader)
     return module.model.eval()
 
@@ -198,27 +209,13 @@ def look(network: nn.Module, peer: Peer, samples: list[LabelledImage]) -> Seen:
     return seen
 
 
-def figures(seen: Seen, seed: int, groups: Sequence[str] | None, *, video: bool) -> dict[str, Any]:
-    """The fields of a record that are measured on the test split."""
-    labels, scores = np.array([sample.label != "good" for sample in seen.samples]), np.array(seen.scores)
-    located = [(mask, index) for index, sample in enumerate(seen.samples) if (mask := _mask(sample)) is not None]
-    masks, maps = [mask for mask, _ in located], [seen.maps[index] for _, index in located] if seen.maps else []
-    with_maps = bool(maps) and any(mask.any() for mask in masks)
-    return {
-        "auroc": auroc(labels, scores),
-        "auroc_ci": bootstrap_interval(auroc, labels, scores, seed=seed, groups=groups),
-        "auprc": auprc(labels, scores),
-        "auprc_ci": bootstrap_interval(auprc, labels, scores, seed=seed, groups=groups),
-        "auprc_normal": auprc(~labels, -scores),
-        "prevalence": prevalence(labels),
-        "normal": int((~labels).sum()),
-        "anomalous": int(labels.sum()),
-        "pixel_auroc": pixel_auroc(masks, maps) if with_maps else None,
-        "aupro": aupro(masks, maps) if with_maps else None,
-        "eer": eer(labels, scores) if video else None,
-        "rec_err": mean_error(seen, "rec"),
-        "adv_err": mean_error(seen, "adv"),
-    }
+def located(seen: Seen) -> dict[str, float | None]:
+    """Pixel measures over normal images and the anomalous ones whose mask is known; None where there is no mask or no map."""
+    known = [(mask, shown) for sample, shown in zip(seen.samples, seen.maps, strict=False) if (mask := true_mask(sample)) is not None]
+    if not any(mask.any() for mask, _ in known):
+        return {"pixel_auroc": None, "aupro": None}
+    masks, maps = [mask for mask, _ in known], [shown for _, shown in known]
+    return {"pixel_auroc": pixel_auroc(masks, maps), "aupro": aupro(masks, maps)}
 
 
 def mean_error(seen: Seen, name: str) -> float | None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks import peers
 from panda_core.config import DataConfig
-from panda_core.data.folders import labelled_test, scan
+from panda_core.data.folders import LabelledImage, labelled_test, scan
 from panda_core.datasets import Prepared
 from panda_core.errors import FolderError
 from panda_core.reproduction.record import read_records
@@ -86,14 +86,22 @@ def test_a_system_without_a_map_has_no_pixel_figures(prepared: Prepared, monkeyp
     assert (record.rec_err, record.adv_err) == (0.25, 0.5)
 
 
-def test_groups_are_resampled_together(prepared: Prepared) -> None:
-    samples = labelled_test(prepared.folder)
-    scores = [float(number % 4 + (sample.label != "good")) for number, sample in enumerate(samples)]
-    seen = peers.Seen(samples, scores, [], [{} for _ in samples], [1.0 for _ in samples])
-    one_by_one = peers.figures(seen, 0, None, video=True)
-    together = peers.figures(seen, 0, ["a", "a", "a", "b", "b", "b"] * 2, video=True)
-    assert one_by_one["auroc"] == together["auroc"] and one_by_one["auroc_ci"] != together["auroc_ci"]
-    assert 0 < together["eer"] < 1
+@pytest.mark.usefixtures("trained_on")
+def test_images_of_one_group_are_resampled_together(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    def blur(network: nn.Module, peer: peers.Peer, samples: list[LabelledImage]) -> peers.Seen:
+        return peers.Seen(samples, scores=[float(n % 4 + (s.label != "good")) for n, s in enumerate(samples)], times=[1.0])
+
+    monkeypatch.setattr(peers, "look", blur)
+    names = [s.path.relative_to(prepared.folder).as_posix() for s in labelled_test(prepared.folder)]
+    grouped = replace(prepared, groups={name: "a" if name[-5] > "2" else "b" for name in names})
+    one_by_one, together = (peers.measure(SYSTEM, "ucsd_ped1", "ped1", data, seed=0) for data in (prepared, grouped))
+    assert one_by_one.auroc == together.auroc and one_by_one.auroc_ci != together.auroc_ci
+    assert together.eer is not None and 0 < together.eer < 1
+
+
+@pytest.mark.parametrize(("images", "steps", "epochs"), [(64, 0, 1), (64, 4, 2), (65, 4, 2), (10, 3, 3)])
+def test_steps_are_rounded_up_to_whole_epochs(images: int, steps: int, epochs: int) -> None:
+    assert replace(peers.PEERS["anomalib-ganomaly"], steps=steps).epochs(images) == epochs
 
 
 def test_the_size_counts_statistics_but_not_what_gives_no_score() -> None:
