@@ -72,6 +72,7 @@ def leave_one_out_bars(path: Path, results: Results, dataset: str) -> None:
             )
             axis.set_xticks(range(len(classes)), classes)
             axis.set(ylabel="AUPRC", ylim=(0, 1), title=f"{dataset}: {positive} class positive")
+        axes[0].set_ylim(0, 1.25)  # room for the legend above the bars
         axes[0].legend(ncols=4, fontsize=6, frameon=False, loc="upper left")
 
 
