@@ -72,7 +72,8 @@ def leave_one_out_bars(path: Path, results: Results, dataset: str) -> None:
             )
             axis.set_xticks(range(len(classes)), classes)
             axis.set(ylabel="AUPRC", ylim=(0, 1), title=f"{dataset}: {positive} class positive")
-        axes[0].legend(ncols=4, fontsize=6, frameon=False)
+        axes[0].set_ylim(0, 1.25)  # room for the legend above the bars
+        axes[0].legend(ncols=4, fontsize=6, frameon=False, loc="upper left")
 
 
 def _auprc(found: Sequence[Record], positive: str) -> float:
@@ -113,4 +114,4 @@ def score_distributions(path: Path, kept: Mapping[str, Mapping[str, NDArray[Any]
             for boundary in found["boundary"]:
                 axis.axvline(boundary, color="black", ls="--", lw=1, label="boundary")
             axis.set(xlabel="score", ylabel="test images", title=f"{title}, {title_of(system)}")
-            axis.legend(frameon=False)
+            axis.legend(frameon=False, loc="upper right")
