@@ -110,7 +110,9 @@ class Job:
     def config(self, augment: str = "none") -> Config:
         """What is trained. Raises ConfigError where the system's preset is not in this version."""
         config = SYSTEMS[self.system].config()
-        changes: dict[str, Any] = {"data.size": self.size, "data.augment": augment, "train.seed": self.seed}
+        changes: dict[str, Any] = {"data.size": self.size, "train.seed": self.seed}
+        if config.data.augment != "none":  # a system that learns turns and mirror images is not to be given them
+            changes["data.augment"] = augment
         if config.loss.reconstruction == "perceptual-specific":
             changes["train.pretext_steps"] = min(config.train.pretext_steps, self.budget.pretext_steps)
         for name in ("warmup_steps", "adversarial_steps"):
