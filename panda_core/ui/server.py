@@ -138,7 +138,7 @@ def build_application(settings: Settings) -> Any:
     if settings.remember:
         history = History()
         history.apply_retention(datetime.now(UTC))
-    Jobs().empty_trash(older_than=KEPT_SECONDS)
+    Jobs().shelf.empty_trash(older_than=KEPT_SECONDS)
     page = build_page(engine, examples=find_examples(settings.examples), history=history, roots=settings.roots)
     application = mount(FastAPI(openapi_url=None), page, history=history, mcp=settings.mcp)
     warming = threading.Timer(WARM_AFTER, engine.warm)
