@@ -100,9 +100,15 @@ class Train {
     const top = [...this.searches.map(one => ['search', one]), ...this.runs.filter(run => !owner.has(run.id)).map(one => ['run', one])];
     top.sort(([, a], [, b]) => (b.created || 0) - (a.created || 0));
     return top.flatMap(([kind, one]) => {
-      const below = kind === 'search' && one.id === open ? one.runs.map(id => this.runs.find(run => run.id === id)).filter(Boolean) : [];
+      const below = kind === 'search' && one.id === open ? this.below(one) : [];
       return [[kind, one, false], ...below.map(run => ['run', run, true])];
     });
+  }
+
+  /** The trainings of a search in its order, by the numbers its table has; those that were discarded are left out. */
+  below(search) {
+    const known = new Map(this.runs.map(run => [run.id, run]));
+    return search.runs.filter(id => known.has(id)).map(id => ({...known.get(id), name: `No. ${1 + search.runs.indexOf(id)}`}));
   }
 
   list() {

@@ -3,6 +3,8 @@
 import {loadPlotly} from './plotly.js';
 
 const CONFIG = {displayModeBar: false, responsive: true};
+const SLANT = -32; // degrees of the axes' names where they would touch
+const WIDE = 130; // px between two axes from which on they do not
 const MEASURES = [['auroc', 'AUROC, held out'], ['separation', 'separation']];
 
 /** {draw(fields, trials)}: `trials` that are done; the figure is hidden while there is none. */
@@ -13,7 +15,7 @@ export function createParallel(figure) {
   async function paint() {
     if (!trials.length || !place.isConnected || place.offsetParent === null) return;
     const plotly = await loadPlotly();
-    if (plotly && trials.length) plotly.react(place, [trace(place, fields, trials)], layout(place, serial), CONFIG);
+    if (plotly && trials.length) plotly.react(place, [trace(place, fields, trials)], layout(place, serial, tight(place, fields)), CONFIG);
   }
 
   function schedule() {
@@ -39,7 +41,7 @@ function trace(place, fields, trials) {
   const areas = trials.map(trial => trial.auroc);
   const [cmin, cmax] = spread(areas);
   return {
-    type: 'parcoords', labelfont: {color: text, size: 12}, tickfont: {color: soft, size: 11}, rangefont: {color: 'rgba(0,0,0,0)', size: 1}, labelside: 'top',
+    type: 'parcoords', labelfont: {color: text, size: 12}, tickfont: {color: soft, size: 11}, rangefont: {color: 'rgba(0,0,0,0)', size: 1}, labelside: 'top', labelangle: tight(place, fields) ? SLANT : 0,
     line: {color: areas, cmin, cmax, colorscale: dark ? [[0, '#37527f'], [1, '#8fc1ff']] : [[0, '#b4cbee'], [1, '#0b3d9a']]},
     unselected: {line: {color: soft, opacity: 0.12}},
     dimensions: [...fields.map(field => axisOf(field, trials)), ...MEASURES.map(([key, label]) => ({label, values: trials.map(trial => trial[key]), range: spread(trials.map(trial => trial[key])), tickformat: '.3~f'}))],
@@ -54,14 +56,16 @@ function axisOf(field, trials) {
   return {label: field.split('.').pop(), values: trials.map(trial => values.indexOf(trial.values[field])), tickvals: values.map((_, at) => at), ticktext: values.map(String), range: last ? [0, last] : [-1, 1]};
 }
 
+const tight = (place, fields) => place.clientWidth / (fields.length + MEASURES.length) < WIDE;
+
 function spread(values) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   return high > low ? [low, high] : [low - 0.5, high + 0.5];
 }
 
-function layout(place, serial) {
+function layout(place, serial, tight(place, fields)) {
   const [soft, ground] = colours(place, '--body-text-color-subdued', '--body-background-fill');
-  return {margin: {l: 60, r: 60, t: 44, b: 18}, autosize: true, paper_bgcolor: ground, font: {family: getComputedStyle(place).fontFamily, size: 11, color: soft}, uirevision: serial};
+  return {margin: slanted ? {l: 40, r: 40, t: 84, b: 18} : {l: 60, r: 60, t: 44, b: 18}, autosize: true, paper_bgcolor: ground, font: {family: getComputedStyle(place).fontFamily, size: 11, color: soft}, uirevision: serial};
 }
 
 function colours(place, ...names) {

@@ -15,7 +15,8 @@ const TEMPLATE = `
   <p class="detail"></p>
   <div class="train-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" hidden><i></i></div><p class="pace"></p>
   <section class="result best" hidden></section>
-  <figure class="parallel" hidden><figcaption>Each line is a training; the darker, the better. Drag along an axis to pick some out.</figcaption><div class="chart"></div></figure>
+  <figure class="parallel" hidden><figcaption>Each line is a training; the stronger its colour, the better. Drag along an axis to pick some out.</figcaption><div class="chart"></div></figure>
+  <p class="train-kinds">AUROC and separation are those on held-out images. A click opens the training.</p>
   <div class="trials"></div>
   <details class="unused" hidden><summary></summary><ul></ul></details>
   <p class="command" hidden>The same in a terminal: <code></code></p>`;
@@ -123,7 +124,7 @@ class SearchView {
   fillTable() {
     if (!this.told) return;
     const {fields, trials, best} = this.told;
-    const rows = trials.map(({number: at, values, ...rest}) => ({id: String(at), ...values, ...rest, best: at === best, progress: this.progress(rest.run)}));
+    const rows = trials.map(({number: at, values, ...rest}) => ({id: String(at), no: at + 1, ...values, ...rest, best: at === best, progress: this.progress(rest.run)}));
     const now = JSON.stringify(rows);
     if (now === this.rows) return;
     this.rows = now;
@@ -137,10 +138,11 @@ class SearchView {
     return createTable(place, {
       label: 'Trainings of this search', rowHeight: ROW,
       columns: [
-        ...fields.map(field => ({key: field, label: shortest(field, fields), kind: 'text', format: value => String(value)})),
-        {key: 'auroc', label: 'AUROC, held out', kind: 'number', width: '124px', format: value => value?.toFixed(3) ?? ''},
+        {key: 'no', label: 'No.', kind: 'number', width: '44px'},
+        ...fields.map(field => ({key: field, label: shortest(field, fields), kind: 'text', width: 'minmax(72px, 1fr)', format: value => String(value)})),
+        {key: 'auroc', label: 'AUROC', kind: 'number', width: '72px', format: value => value?.toFixed(3) ?? ''},
         {key: 'separation', label: 'Separation', kind: 'number', width: '92px', wide: true, format: value => (value === null ? '' : number(value))},
-        {key: 'state', label: 'State', kind: 'badge', width: '108px', format: badge},
+        {key: 'state', label: 'State', kind: 'badge', width: '92px', format: badge},
         {key: 'run', label: 'Training', kind: 'text', wide: true, format: value => value || 'to come'},
       ],
       onOpen: row => row.run && this.open(row.run),
