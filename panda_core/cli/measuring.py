@@ -1,4 +1,4 @@
-"""``panda evaluate``, ``panda models`` and ``panda examples``."""
+"""``panda evaluate`` and ``panda examples``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from panda_core.card import list_models, read_card
 from panda_core.cli.console import ERR, OUT, device_option, json_option, model_option, print_json, progress
-from panda_core.errors import ModelError
 
 
 @click.command()
@@ -45,30 +43,6 @@ def evaluate(data: Path, model: str, as_json: bool, seed: int, device: str) -> N
     table.add_row(f"false alarms, misses at the {report.boundary_kind} boundary", f"{report.false_alarm_rate:.1%}, {report.miss_rate:.1%}")
     table.add_row("time an image", f"{report.milliseconds:.0f} ms on {report.device}")
     OUT.print(table)
-
-
-@click.command()
-@json_option
-def models(as_json: bool) -> None:
-    """List shipped models and your own (folders in ~/.panda/models or $PANDA_MODELS)."""
-    rows = []
-    for folder in list_models():
-        try:
-            card = read_card(folder)
-            measured = [{"data": m.data, "auroc": m.auroc, "auroc_ci": list(m.auroc_ci)} for m in card.metrics]
-            rows.append(
-                {"name": folder.name, "title": card.title, "folder": str(folder), "licence": card.data.licence, "metrics": measured}
-            )
-        except ModelError as error:
-            rows.append({"name": folder.name, "folder": str(folder), "error": str(error)})
-    if as_json:
-        print_json(rows)
-        return
-    table = Table("name", "what", "licence", "measured AUROC")
-    for row in rows:
-        best = "\n".join(f"{m['data']}: {m['auroc']:.2f}" for m in row.get("metrics", ()))  # type: ignore[index]
-        table.add_row(str(row["name"]), str(row.get("title", row.get("error"))), str(row.get("licence", "")), best)
-    OUT.print(table if rows else "No models yet. Train one: panda train FOLDER --run runs/first")
 
 
 @click.command()
