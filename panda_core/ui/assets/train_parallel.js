@@ -63,7 +63,7 @@ function spread(values) {
   return high > low ? [low, high] : [low - 0.5, high + 0.5];
 }
 
-function layout(place, serial, tight(place, fields)) {
+function layout(place, serial, slanted) {
   const [soft, ground] = colours(place, '--body-text-color-subdued', '--body-background-fill');
   return {margin: slanted ? {l: 40, r: 40, t: 84, b: 18} : {l: 60, r: 60, t: 44, b: 18}, autosize: true, paper_bgcolor: ground, font: {family: getComputedStyle(place).fontFamily, size: 11, color: soft}, uirevision: serial};
 }
