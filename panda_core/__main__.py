@@ -23,9 +23,10 @@ COMMANDS = {
     "pretext": ("panda_core.cli.training", "pretext", "Pre-train the specific perceptual network on normal images."),
     "evaluate": ("panda_core.cli.evaluating", "evaluate", "Measure models on a labelled folder: AUROC, boundary, time."),
     "reproduce": ("panda_core.cli.reproducing", "reproduce", "Measure and write the tables and figures of the paper."),
-    "models": ("panda_core.cli.measuring", "models", "List the models on this machine."),
+    "jobs": ("panda_core.cli.jobs", "jobs", "List the trainings in the background; stop, resume, discard them."),
+    "models": ("panda_core.cli.models", "models", "List the models on this machine; rename, copy, delete, export, import them."),
     "datasets": ("panda_core.cli.datasets", "datasets", "List public data sets, and bring one into the layout used here."),
-    "examples": ("panda_core.cli.measuring", "examples", "Draw a data set of procedural leaves or X-rays."),
+    "examples": ("panda_core.cli.drawing", "examples", "Draw a data set of procedural leaves or X-rays."),
 }
 
 

@@ -7,8 +7,6 @@ started it. Nothing about it is kept in memory, so two programs, or one that was
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,10 +21,10 @@ from panda_core.config import Config
 from panda_core.errors import PandaError, TrainingError
 from panda_core.places import home
 from panda_core.runs import RunDir
+from panda_core.shelf import Shelf
 
 PATIENCE = 4.0
 """Seconds a training gets to stop with a checkpoint; then its process is killed, and the last checkpoint stays."""
-TRASH = ".trash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +41,19 @@ class Jobs:
 
     def __init__(self, place: Path | None = None) -> None:
         """``place``: the folder of the runs; None: ``runs`` in `places.home`."""
-        self.place = (place or home() / "runs").resolve()
+        self.shelf = Shelf(place or home() / "runs", marker="config.json")
+        self.place = self.shelf.place
 
     def list(self) -> tuple[RunDir | DamagedRun, ...]:
         """All trainings, newest first."""
-        if not self.place.is_dir():
-            return ()
-        folders = [path for path in self.place.iterdir() if not path.name.startswith(".") and (path / "config.json").is_file()]
-        return tuple(map(_open, sorted(folders, key=lambda path: _natural(path.name), reverse=True)))
+        return tuple(map(_open, self.shelf.folders()))
 
     def find(self, id: str) -> RunDir:
         """One training. Raises TrainingError when there is none of this id, or it cannot be understood."""
-        if not _is_name(id) or not (self.place / id / "config.json").is_file():
+        path = self.shelf.find(id)
+        if path is None:
             raise TrainingError(f"There is no training '{id}' in {self.place}. It may have been discarded.")
-        return RunDir.open(self.place / id)
+        return RunDir.open(path)
 
     def start(
         self,
@@ -70,7 +67,7 @@ class Jobs:
         low_priority: bool = True,
     ) -> RunDir:
         """Make a run folder and start its process. Raises TrainingError where the folder cannot be made."""
-        path = self._claim(name)
+        path = self.shelf.claim(name)
         run = RunDir.create(path, config, data, name=name, parent=parent, exclude=exclude, device=device)
         self._launch(run, low_priority=low_priority)
         return run
@@ -104,46 +101,11 @@ class Jobs:
         run = self.find(id)
         if run.alive():
             raise TrainingError(f"“{run.name}” is still at work. Stop it first.")
-        trash = self.place / TRASH
-        trash.mkdir(exist_ok=True)
-        try:
-            os.replace(run.path, trash / id)
-        except OSError as error:
-            raise TrainingError(f"{run.path} cannot be moved ({error.strerror}). Close what uses its files, then try again.") from error
+        self.shelf.discard(id)
 
     def restore(self, id: str) -> RunDir:
         """Undo `discard`. Raises TrainingError where nothing of this id was discarded."""
-        if not _is_name(id) or not (self.place / TRASH / id).is_dir() or (self.place / id).exists():
-            raise TrainingError(f"There is no discarded training '{id}'.")
-        os.replace(self.place / TRASH / id, self.place / id)
-        return self.find(id)
-
-    def empty_trash(self, *, older_than: float) -> None:
-        """Delete what was discarded and not changed for ``older_than`` seconds."""
-        trash = self.place / TRASH
-        for path in trash.iterdir() if trash.is_dir() else ():
-            if path.stat().st_mtime < time.time() - older_than:
-                shutil.rmtree(path, ignore_errors=True)
-
-    def _claim(self, name: str) -> Path:
-        """A new folder "0007-name"; two programs that start at once get two."""
-        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "training"
-        try:
-            self.place.mkdir(parents=True, exist_ok=True)
-            for number in range(self._last_number() + 1, 1_000_000):
-                path = self.place / f"{number:04d}-{slug}"
-                if any(self.place.glob(f"{number:04d}-*")):
-                    continue
-                with suppress(FileExistsError):
-                    path.mkdir()
-                    return path
-        except OSError as error:
-            raise TrainingError(f"{self.place} cannot be written ({error.strerror}). Look for its permissions and free space.") from error
-        raise TrainingError(f"{self.place} is full of trainings. Discard some.")
-
-    def _last_number(self) -> int:
-        known = [path.name for folder in (self.place, self.place / TRASH) if folder.is_dir() for path in folder.iterdir()]
-        return max((int(name[:4]) for name in known if re.match(r"\d{4}-", name)), default=0)
+        return RunDir.open(self.shelf.restore(id))
 
     def _launch(self, run: RunDir, *, low_priority: bool) -> None:
         arguments = ["train", "--run", str(run.path), "--resume", "--device", run.device]
@@ -207,12 +169,3 @@ def _open(path: Path) -> RunDir | DamagedRun:
         return run
     except PandaError as error:
         return DamagedRun(path, str(error))
-
-
-def _is_name(id: str) -> bool:
-    return bool(id) and id == Path(id).name and not id.startswith(".") and "\0" not in id
-
-
-def _natural(name: str) -> tuple[int, str]:
-    number = re.match(r"\d+", name)
-    return (int(number.group()) if number else 0, name)

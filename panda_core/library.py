@@ -15,7 +15,7 @@ import uuid
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from panda_core.card import CARD_FILE, LARGEST_CARD, TENSOR_FILE, find_model, list_models, read_card
@@ -101,6 +101,29 @@ def delete_model(model: str) -> str:
         raise ModelError(f"{folder} cannot be deleted ({error.strerror}). Close what uses its files, then try again.") from error
     _empty_trash()
     return token
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A model that `restore_model` can bring back."""
+
+    token: str
+    name: str
+    when: float
+    """Unix time."""
+
+
+def deleted_models() -> tuple[Deleted, ...]:
+    """What can be brought back, the last deleted first."""
+    trash = home() / "trash"
+    found = [
+        Deleted(place.name, model.name, place.stat().st_mtime)
+        for place in (trash.iterdir() if trash.is_dir() else ())
+        if place.name.isalnum() and place.is_dir()
+        for model in place.iterdir()
+        if (model / CARD_FILE).is_file()
+    ]
+    return tuple(sorted(found, key=lambda one: one.when, reverse=True))
 
 
 def restore_model(token: str) -> Path:

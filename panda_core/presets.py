@@ -58,10 +58,15 @@ TUNING_STEPS = 4
 
 
 def tuned(parent: Config) -> Config:
-    """The configuration of a fine-tuning: the parent's networks, losses and scoring, a short schedule, gentle steps."""
+    """The configuration of a fine-tuning: the parent's networks, losses and scoring, a short schedule, gentle steps.
+
+    A parent of several kinds of image has Gaussians for each (``percept.modes``). The folder it is tuned on is taken for one kind: it
+    may be too small to be divided, and that would only show at the end of the training.
+    """
     train = parent.train
     return replace(
         parent,
+        percept=replace(parent.percept, modes=PerceptConfig().modes),
         train=replace(
             train,
             warmup_steps=max(1, train.warmup_steps // TUNING_STEPS) if train.warmup_steps else 0,

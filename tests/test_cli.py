@@ -53,15 +53,16 @@ def call_json(capsys: Captured, *arguments: object) -> Any:
 OPTIONS = {
     "check": "--preset",
     "estimate": "--from",
+    "reproduce": "--quick",
     "sweep": "--grid",
     "inspect": "--pixel-threshold",
     "train": "--resume",
     "calibrate": "--anomalies",
     "pretext": "--task",
     "evaluate": "--seed",
-    "models": "--json",
+    "models": "export",
+    "jobs": "resume",
     "datasets": "--data",
-    "reproduce": "--dry-run",
     "examples": "--count",
 }
 

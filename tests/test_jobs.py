@@ -108,9 +108,9 @@ def test_what_is_discarded_comes_back(jobs: Jobs, idle: list[list[str]], tmp_pat
     with pytest.raises(TrainingError, match="no discarded"):
         jobs.restore("0001-a")
     jobs.discard("0001-a")
-    jobs.empty_trash(older_than=3600)
+    jobs.shelf.empty_trash(older_than=3600)
     assert (jobs.place / ".trash" / "0001-a").is_dir()
-    jobs.empty_trash(older_than=-1)
+    jobs.shelf.empty_trash(older_than=-1)
     with pytest.raises(TrainingError, match="no discarded"):
         jobs.restore("0001-a")
 

@@ -19,7 +19,7 @@ LONGEST = 300
 # From the ground up. A part may import the parts of lower layers, and itself; never its own layer's others.
 LAYERS: tuple[set[str], ...] = (
     {"errors", "places", "spreadsheet"},
-    {"strict", "roots", "durable", "events"},
+    {"strict", "roots", "durable", "events", "shelf"},
     {"config"},
     {"rivals", "fields"},
     {"presets"},
@@ -27,7 +27,7 @@ LAYERS: tuple[set[str], ...] = (
     {"card", "turns"},
     {"scoring", "nets", "data", "procedural", "history", "roi", "jobs"},
     {"pretrained", "pretext", "pooled", "sweep", "datasets"},
-    {"detectors", "percept"},
+    {"detectors", "percept", "sweeper", "searches"},
     {"training", "checkpoint"},
     {"inspector", "resume", "tuning", "watching", "library"},
     {"calibration", "evaluation", "comparison"},
@@ -43,8 +43,22 @@ LAYERS: tuple[set[str], ...] = (
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 
 FREE_OF_TORCH = (
-    *("scoring", "data", "datasets", "procedural", "card", "runs", "events", "turns", "jobs", "sweep", "worker", "library", "history"),
-    *("roi", "evaluation", "rendering", "batch", "video", "report", "reproduction", "cli", "__main__", "ui"),
+    *("scoring", "data", "datasets", "procedural", "card", "runs", "events", "turns", "jobs", "shelf", "sweep", "sweeper", "searches"),
+    *(
+        "worker",
+        "library",
+        "history",
+        "roi",
+        "evaluation",
+        "rendering",
+        "batch",
+        "video",
+        "report",
+        "reproduction",
+        "cli",
+        "__main__",
+        "ui",
+    ),
 )
 """Parts whose import must not load torch: arithmetic and decoding stay light, and the page and `--help` open at once."""
 

@@ -13,14 +13,15 @@ import pytest
 from click.testing import CliRunner
 from safetensors.numpy import save_file
 
-from panda_core import sweep as sweep_module
+from panda_core import sweeper as sweeper_module
 from panda_core.cli.sweeping import parse_row
 from panda_core.cli.sweeping import sweep as command
 from panda_core.config import Config
 from panda_core.errors import ConfigError, TrainingError
 from panda_core.presets import preset
 from panda_core.runs import RunDir
-from panda_core.sweep import MOST_TRIALS, Sweep, validation
+from panda_core.sweep import MOST_TRIALS, Sweep, Trial
+from panda_core.sweeper import lead, validation
 
 GRID = {"train.seed": [0, 1], "data.size": [32, 64]}
 
@@ -36,13 +37,14 @@ class FakeJobs:
     def list(self) -> tuple[RunDir, ...]:
         return tuple(RunDir.open(path) for path in sorted(self.place.glob("*")))
 
-    def start(self, data: Path, config: Config, *, name: str, exclude: Sequence[str] = (), device: str = "auto") -> RunDir:
-        run = RunDir.create(self.place / name, config, data, name=name)
+    def start(self, data: Path, config: Config, *, name: str, parent: Path | None, low_priority: bool, **_options: object) -> RunDir:
+        run = RunDir.create(self.place / name, config, data, name=name, parent=parent)
+        self.low_priority = low_priority
         self.started.append(name)
         self.finish(run)
         return run
 
-    def resume(self, name: str) -> None:
+    def resume(self, name: str, *, low_priority: bool) -> None:
         self.resumed.append(name)
         self.finish(RunDir.open(self.place / name))
 
@@ -65,35 +67,39 @@ def finish_well(run: RunDir) -> None:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(sweeper_module, "POLL_SECONDS", 0.01)
 
 
 def make_sweep(tmp_path: Path, grid: dict[str, Any] = GRID) -> Sweep:
     return Sweep.create(tmp_path / "search", tmp_path, preset("tiny"), grid)
 
 
+def trials_of(search: Sweep) -> tuple[Trial, ...]:
+    return search.status().trials
+
+
 def test_every_combination_is_trained_once_and_the_best_is_named(tmp_path: Path) -> None:
     search, jobs = make_sweep(tmp_path), FakeJobs(tmp_path / "runs", finish_well)
     seen: list[int] = []
-    assert search.run(jobs, on_trial=lambda trial: seen.append(trial.number)) == "done"  # type: ignore[arg-type]
-    trials = search.trials()
+    assert lead(search, jobs, on_trial=lambda trial: seen.append(trial.number)) == "done"  # type: ignore[arg-type]
+    trials = trials_of(search)
     assert seen == [0, 1, 2, 3] and len(jobs.started) == 4
     assert [dict(trial.values) for trial in trials] == [{"train.seed": s, "data.size": d} for s in (0, 1) for d in (32, 64)]
     assert [trial.state for trial in trials] == ["done"] * 4
     assert {RunDir.open(jobs.place / trial.run).config.train.seed for trial in trials} == {0, 1}
     assert trials[0].auroc == pytest.approx(7 / 9) and trials[2].auroc == 1.0
-    best = search.best()
+    best = search.status().best
     assert best is not None and best.values["train.seed"] == 1
     assert best.separation == max(trial.separation or 0 for trial in trials if trial.auroc == 1.0)
 
 
 def test_running_it_again_trains_nothing_anew(tmp_path: Path) -> None:
     search, jobs = make_sweep(tmp_path), FakeJobs(tmp_path / "runs", finish_well)
-    search.run(jobs)  # type: ignore[arg-type]
-    before = search.trials()
+    lead(search, jobs)  # type: ignore[arg-type]
+    before = trials_of(search)
     again = Sweep.open(search.path)
-    assert again.run(jobs) == "done" and len(jobs.started) == 4  # type: ignore[arg-type]
-    assert again.trials() == before
+    assert lead(again, jobs) == "done" and len(jobs.started) == 4  # type: ignore[arg-type]
+    assert trials_of(again) == before
 
 
 def test_a_failed_training_is_a_failed_trial_and_the_search_goes_on(tmp_path: Path) -> None:
@@ -104,10 +110,10 @@ def test_a_failed_training_is_a_failed_trial_and_the_search_goes_on(tmp_path: Pa
             finish_well(run)
 
     search, jobs = make_sweep(tmp_path), FakeJobs(tmp_path / "runs", finish)
-    assert search.run(jobs) == "done"  # type: ignore[arg-type]
-    assert [trial.state for trial in search.trials()] == ["done", "failed", "done", "failed"]
-    assert search.trials()[1].detail == "The gradient is not finite."
-    best = search.best()
+    assert lead(search, jobs) == "done"  # type: ignore[arg-type]
+    assert [trial.state for trial in trials_of(search)] == ["done", "failed", "done", "failed"]
+    assert trials_of(search)[1].detail == "The gradient is not finite."
+    best = search.status().best
     assert best is not None and best.number == 2
 
 
@@ -123,19 +129,19 @@ def test_a_search_that_died_goes_on_in_the_run_it_was_training(tmp_path: Path) -
 
     search, jobs = make_sweep(tmp_path), FakeJobs(tmp_path / "runs", die)
     with pytest.raises(Killed):
-        search.run(jobs)  # type: ignore[arg-type]
-    assert [trial.state for trial in search.trials()] == ["done", "running", "waiting", "waiting"]
+        lead(search, jobs)  # type: ignore[arg-type]
+    assert [trial.state for trial in trials_of(search)] == ["done", "running", "waiting", "waiting"]
     jobs.finish = finish_well
-    assert Sweep.open(search.path).run(jobs) == "done"  # type: ignore[arg-type]
+    assert lead(Sweep.open(search.path), jobs) == "done"  # type: ignore[arg-type]
     assert jobs.resumed == ["search-001"] and len(jobs.started) == 4
-    assert [trial.state for trial in search.trials()] == ["done"] * 4
+    assert [trial.state for trial in trials_of(search)] == ["done"] * 4
 
 
 def test_asking_it_to_stop_stops_the_present_run_and_keeps_the_rest(tmp_path: Path) -> None:
     search = make_sweep(tmp_path)
     jobs = FakeJobs(tmp_path / "runs", lambda run: search.cancel() if run.name.endswith("001") else finish_well(run))
-    assert search.run(jobs) == "stopped"  # type: ignore[arg-type]
-    assert [trial.state for trial in search.trials()] == ["done", "running", "waiting", "waiting"]
+    assert lead(search, jobs) == "stopped"  # type: ignore[arg-type]
+    assert [trial.state for trial in trials_of(search)] == ["done", "running", "waiting", "waiting"]
     assert not search.cancelled(), "the request has been met"
 
 
@@ -148,7 +154,7 @@ def test_one_process_leads_a_search(tmp_path: Path) -> None:
         go.wait(10)
         finish_well(run)
 
-    thread = threading.Thread(target=search.run, args=[FakeJobs(tmp_path / "runs", wait)])
+    thread = threading.Thread(target=lead, args=[search, FakeJobs(tmp_path / "runs", wait)])
     thread.start()
     inside.wait(10)
     other = Sweep.open(search.path)
@@ -197,7 +203,7 @@ def test_the_command_reads_grids_and_shows_what_was_found(tmp_path: Path) -> Non
     assert parse_row("train.seed=0,1") == ("train.seed", [0, 1])
     assert parse_row("data.augment=flip, none") == ("data.augment", ["flip", "none"])
     search = make_sweep(tmp_path)
-    search.run(FakeJobs(tmp_path / "runs", finish_well))  # type: ignore[arg-type]
+    lead(search, FakeJobs(tmp_path / "runs", finish_well))  # type: ignore[arg-type]
     shown = CliRunner().invoke(command, ["--out", str(search.path), "--show", "--json"], catch_exceptions=False)
     document = json.loads(shown.stdout)
     assert document["best"] in (2, 3) and len(document["trials"]) == 4

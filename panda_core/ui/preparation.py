@@ -47,8 +47,11 @@ class Preparation(Work):
 
         self.job = Job("Looking through the folder", look)
 
-    def estimate(self, arguments: Sequence[str]) -> None:
-        """Begin a measurement by ``panda estimate ARGUMENTS``, in a process of its own: torch stays out of this one."""
+    def estimate(self, arguments: Sequence[str], *, whole: Callable[[dict[str, Any]], float] | None = None) -> None:
+        """Begin a measurement by ``panda estimate ARGUMENTS``, in a process of its own: torch stays out of this one.
+
+        ``whole``: the estimate of one training -> seconds of all that are wanted, kept beside it as "whole".
+        """
 
         def measure(job: Job) -> None:
             command = [sys.executable, "-m", "panda_core", "estimate", *arguments, "--json"]
@@ -63,7 +66,8 @@ class Preparation(Work):
                             raise StoppedError from None
             if process.returncode:
                 raise TrainingError(said.strip().splitlines()[-1] if said.strip() else "The time could not be measured.")
-            self.found = {"estimate": json.loads(out)}
+            found = json.loads(out)
+            self.found = {"estimate": found | {"whole": whole(found)} if whole else found}
 
         self.job = Job("Measuring a few steps", measure)
 

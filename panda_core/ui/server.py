@@ -130,6 +130,7 @@ def build_application(settings: Settings) -> Any:
     from panda_core.history import History
     from panda_core.jobs import Jobs
     from panda_core.library import KEPT_SECONDS
+    from panda_core.searches import Searches
     from panda_core.ui.engine import LocalEngine
     from panda_core.ui.page import build_page, find_examples, mount
 
@@ -138,7 +139,8 @@ def build_application(settings: Settings) -> Any:
     if settings.remember:
         history = History()
         history.apply_retention(datetime.now(UTC))
-    Jobs().empty_trash(older_than=KEPT_SECONDS)
+    for kept in (Jobs(), Searches()):
+        kept.shelf.empty_trash(older_than=KEPT_SECONDS)
     page = build_page(engine, examples=find_examples(settings.examples), history=history, roots=settings.roots)
     application = mount(FastAPI(openapi_url=None), page, history=history, mcp=settings.mcp)
     warming = threading.Timer(WARM_AFTER, engine.warm)

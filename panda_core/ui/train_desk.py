@@ -56,7 +56,7 @@ class TrainDesk:
             answer |= {"known": len(reader.events), "from": len(reader.events) - len(events)}
         if events or known == 0:
             answer["news"] = tell(run, events, self._publish) | {"command": f"panda train --run {run.path} --resume"}
-        size = _stamp(run.log_path, "st_size")
+        size = stamp(run.log_path, "st_size")
         if size != log:
             answer["log"] = {"size": size, "text": log_tail(run.log_path)}
         return answer
@@ -116,7 +116,7 @@ class TrainDesk:
         before, runs = self._listed
         damaged = {run.path for run in runs if isinstance(run, DamagedRun)}
         now = {
-            header.parent: (_stamp(header), _stamp(header.with_name("status.json")) if header.parent in damaged else 0)
+            header.parent: (stamp(header), stamp(header.with_name("status.json")) if header.parent in damaged else 0)
             for header in self.jobs.place.glob("*/config.json")
         }
         if now != before:
@@ -127,7 +127,7 @@ class TrainDesk:
     def _summary(self, run: RunDir | DamagedRun) -> dict[str, Any]:
         if isinstance(run, DamagedRun):
             return _damaged(run.path, run.problem)
-        written = _stamp(run.path / "status.json")
+        written = stamp(run.path / "status.json")
         before = self._summaries.get(run.path)
         if before and before[0] == written and before[1]["over"]:
             return before[1]
@@ -174,7 +174,7 @@ def _damaged(path: Path, problem: str) -> dict[str, Any]:
     return {"id": path.name, "name": path.name, "state": "damaged", "detail": problem, "over": True}
 
 
-def _stamp(path: Path, kind: str = "st_mtime_ns") -> int:
+def stamp(path: Path, kind: str = "st_mtime_ns") -> int:
     """A file's time or size; 0 where there is none."""
     try:
         return int(getattr(path.stat(), kind))

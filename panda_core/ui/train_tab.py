@@ -17,9 +17,11 @@ from panda_core.errors import FolderError
 from panda_core.jobs import Jobs
 from panda_core.places import home
 from panda_core.roots import open_place
-from panda_core.ui import train_form
+from panda_core.searches import Searches
+from panda_core.ui import search_form, train_form
 from panda_core.ui.component import ASSETS, build_component, listener
 from panda_core.ui.preparation import Preparation
+from panda_core.ui.search_desk import SearchDesk
 from panda_core.ui.train_desk import TrainDesk, hashes
 from panda_core.ui.uploads import field, said, uploaded_file
 from panda_core.ui.work import Register
@@ -35,17 +37,21 @@ class TrainTab:
     ``models_event`` fires when a finished training's model has joined the others, with its name: ``event._data["model"]``.
     """
 
-    def __init__(self, jobs: Jobs, *, roots: Sequence[Path]) -> None:
-        """``roots``: folders of this machine whose images may be trained on from the page; uploads are always possible."""
+    def __init__(self, jobs: Jobs, *, roots: Sequence[Path], searches: Searches | None = None) -> None:
+        """``roots``: folders of this machine whose images may be trained on from the page; uploads are always possible.
+
+        ``searches``: where grid searches are kept; None: in the person's home.
+        """
         self._jobs, self._roots = jobs, tuple(roots)
         self.preparations: Register[Preparation] = Register()
+        self.searches = SearchDesk(searches or Searches())
         html = (ASSETS / "train.html").read_text(encoding="utf-8")
         self.panel = build_component(
             {"folders": bool(self._roots), "example": str(self._roots[0]) if self._roots else ""},
             module="train",
             html=html,
             elem_id="train",
-            server_functions=[said(function) for function in (*self._asked(), *self._done_to_runs(), *self._prepared())],
+            server_functions=[said(function) for function in (*self._asked(), *self._done_to_runs(), *self._searched(), *self._prepared())],
         )
         self.desk = TrainDesk(jobs, self.panel.move_resource_to_block_cache)
 
@@ -56,11 +62,14 @@ class TrainTab:
 
     def _asked(self) -> list[Callable[[Any], dict[str, Any]]]:
         def look(data: Any) -> dict[str, Any]:
-            runs = self.desk.runs()
+            found: dict[str, Any] = {"runs": self.desk.runs(), "searches": self.searches.list()}
             id, known, log = (field(data, name) for name in ("id", "known", "log"))
-            if not any(run["id"] == id for run in runs):
-                return {"runs": runs}
-            return {"runs": runs, "shown": self.desk.look(id, known if isinstance(known, int) else 0, log if isinstance(log, int) else 0)}
+            if any(run["id"] == id for run in found["runs"]):
+                found["shown"] = self.desk.look(id, known if isinstance(known, int) else 0, log if isinstance(log, int) else 0)
+            search = field(data, "search")
+            if any(one["id"] == search and one["state"] != "damaged" for one in found["searches"]):
+                found["search"] = self.searches.look(search, known if isinstance(known, int) else 0)
+            return found
 
         def changed(data: Any) -> dict[str, Any]:
             return {"images": self.desk.changed(str(field(data, "id")))}
@@ -101,6 +110,33 @@ class TrainTab:
 
         return [start, cancel, resume, discard, restore, accept]
 
+    def _searched(self) -> list[Callable[[Any], dict[str, Any]]]:
+        places = self.searches.searches
+
+        def grid(data: Any) -> dict[str, Any]:
+            return search_form.look_at_grid(field(data, "form"))
+
+        def search(data: Any) -> dict[str, Any]:
+            return {"id": self.searches.start(self._folder(data), field(data, "form"))}
+
+        def cancel_search(data: Any) -> dict[str, Any]:
+            places.cancel(str(field(data, "id")))
+            return {}
+
+        def resume_search(data: Any) -> dict[str, Any]:
+            places.resume(str(field(data, "id")))
+            return {}
+
+        def discard_search(data: Any) -> dict[str, Any]:
+            places.discard(str(field(data, "id")))
+            return {}
+
+        def restore_search(data: Any) -> dict[str, Any]:
+            places.restore(str(field(data, "id")))
+            return {}
+
+        return [grid, search, cancel_search, resume_search, discard_search, restore_search]
+
     def _prepared(self) -> list[Callable[[Any], dict[str, Any]]]:
         def check(data: Any) -> dict[str, Any]:
             form = field(data, "form")
@@ -110,9 +146,11 @@ class TrainTab:
             return made.message()
 
         def estimate(data: Any) -> dict[str, Any]:
-            arguments = estimate_arguments(self._folder(data), field(data, "form"))
+            form = field(data, "form")
+            arguments = estimate_arguments(self._folder(data), form)
+            wanted = bool(search_form.read_grid(form))
             made = self._prepare(data)
-            made.estimate(arguments)
+            made.estimate(arguments, whole=(lambda found: search_form.whole_time(found, form)) if wanted else None)
             return made.message()
 
         def prepared(data: Any) -> dict[str, Any]:

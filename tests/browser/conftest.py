@@ -115,3 +115,28 @@ def model_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.calibration = calibrate(model, paths, scoring=TINY.scoring)
     save_model(place / "grey", model)
     return place
+
+
+@pytest.fixture
+def images(toy_folder: Path, tmp_path: Path) -> Path:
+    """The toy discs in MVTec layout, and a black picture that does not belong."""
+    folder = Path(shutil.copytree(toy_folder, tmp_path / "discs"))
+    cv2.imwrite(str(folder / "train" / "good" / "black.png"), np.zeros((48, 48, 3), np.uint8))
+    return folder
+
+
+@pytest.fixture
+def studio(chromium: Any, serve: Callable[..., Any], model_place: Path, images: Path, tmp_path: Path) -> Iterator[Any]:
+    """The real page over real engine and jobs, its Train tab in front."""
+    from visit import Visit
+
+    home = tmp_path / "home"
+    flags = ("--port", "0", "--device", "cpu", "--model", "grey", "--folder", str(images.parent))
+    app = serve(*flags, script=ROOT / "app.py", PANDA_MODELS=str(model_place), PANDA_HOME=str(home), OMP_NUM_THREADS="1")
+    made = Visit(chromium)
+    made.open(app.url)
+    made.page.get_by_role("tab", name="Train").click()
+    made.page.wait_for_selector(".train select[name=preset] option", state="attached")
+    yield made
+    assert made.complaints == [] and made.hosts <= {"127.0.0.1", ""}
+    made.context.close()

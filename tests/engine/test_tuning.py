@@ -48,6 +48,11 @@ def test_a_fine_tuned_model_takes_fewer_and_gentler_steps() -> None:
         assert (short.generator, short.critic, short.loss, short.scoring) == (config.generator, config.critic, config.loss, config.scoring)
 
 
+def test_a_parent_of_many_kinds_can_be_tuned_on_a_small_folder_of_one() -> None:
+    parent = PRESETS["best"].override(**{"percept.modes": 5, "percept.dimensions": 80})
+    assert tuned(parent).percept == PRESETS["best"].override(**{"percept.dimensions": 80}).percept
+
+
 def test_the_networks_are_the_parents_and_the_re_encoders_copies_of_its_encoders(tiny_model: Path) -> None:
     parent = load_model(tiny_model)
     torch.manual_seed(7)

@@ -216,18 +216,23 @@ def test_the_check_asks_about_what_does_not_belong_and_heeds_the_answer(tab: Tra
 
 @pytest.mark.parametrize("folder", ["", "/etc", "../..", "a\0b"])
 def test_folders_outside_the_roots_are_refused_everywhere(tab: TrainTab, folder: str) -> None:
-    for name in ("check", "estimate", "start"):
+    for name in ("check", "estimate", "start", "search"):
         answer = call(tab, name, tab="a", folder=folder, form={"preset": "tiny"})
         assert answer.keys() == {"error"} and (
             "given" in answer["error"] or "usable" in answer["error"] or "may be opened" in answer["error"]
         )
-    assert call(tab, "look") == {"runs": []}
+    assert call(tab, "look") == {"runs": [], "searches": []}
 
 
 def test_nonsense_from_a_browser_is_answered_in_words(tab: TrainTab, images: Path) -> None:
     for name in ("changed", "filled", "cancel", "resume", "discard", "restore", "accept"):
         for data in ({"id": "../x"}, {"id": None}, {}):
             assert "training" in call(tab, name, **data)["error"]
+    for name in ("cancel_search", "resume_search", "discard_search", "restore_search"):
+        for data in ({"id": "../x"}, {"id": None}, {}):
+            assert "search" in call(tab, name, **data)["error"]
+    assert call(tab, "look", search="../x", known="y") == {"runs": [], "searches": []}
+    assert call(tab, "grid", form={"grid": [3, {"field": ["a"]}]})["problems"]
     assert call(tab, "prepared", id="x")["gone"] and call(tab, "stop", id=3) == {}
     assert "error" in call(tab, "start", folder=str(images), form={"preset": "tiny", "changes": {"data.size": "big"}})
     assert "error" in call(tab, "keep", files=["/etc/passwd"]) and "error" in call(tab, "keep", files="x")

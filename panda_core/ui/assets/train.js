@@ -1,8 +1,9 @@
-// The Train tab: runs at the left, a new training or the chosen run at the right. Everything shown is asked of the server again and
+// The Train tab: runs and grid searches at the left, a new training or the chosen one at the right. Everything shown is asked of the server again and
 // again, because it is all on the disk: a reload, a second tab or a restarted server show the same.
 
 import {createForm} from './train_form.js';
 import {createRunView} from './train_run.js';
+import {createSearchView} from './train_search.js';
 import {ago, duration, stateWord} from './train_words.js';
 import {node} from './text.js';
 
@@ -16,11 +17,12 @@ export function mount({element, props, trigger, server, upload}) {
 
 class Train {
   constructor(root, {trigger, server, upload, folders, example}) {
-    Object.assign(this, {root, trigger, server, chosen: '', runs: null, discarded: '', unreachable: false});
+    Object.assign(this, {root, trigger, server, kind: 'run', chosen: '', runs: null, searches: [], discarded: null, unreachable: false});
     this.find = selector => root.querySelector(selector);
     const ask = (name, data) => this.ask(name, data);
-    this.form = createForm(this.find('.train-form'), {ask, upload, folders, example, say: text => this.say(text), onStarted: id => this.choose(id)});
+    this.form = createForm(this.find('.train-form'), {ask, upload, folders, example, say: text => this.say(text), onStarted: (id, kind) => this.choose(id, kind)});
     this.view = createRunView(this.find('.train-run'), {ask, act: (what, id, extra) => this.act(what, id, extra)});
+    this.search = createSearchView(this.find('.train-search'), {act: (what, id) => this.actOnSearch(what, id), open: id => this.choose(id)});
     this.find('.train-new').addEventListener('click', () => this.choose(''));
     this.find('.train-undo button').addEventListener('click', () => this.undo());
     this.poll();
@@ -59,55 +61,87 @@ class Train {
       if (now && !seen) this.form.refreshModels(); // they may have changed in another tab
       if (now) await this.refresh();
       seen = now;
-      await new Promise(done => setTimeout(done, !now || this.runs?.some(run => !run.over) ? BUSY : IDLE));
+      await new Promise(done => setTimeout(done, !now || this.entries().some(one => !one.over) ? BUSY : IDLE));
     }
   }
 
   async refresh() {
-    const answer = await this.ask('look', this.view.request());
+    const answer = await this.ask('look', this.kind === 'search' ? this.search.request() : this.view.request());
     if (!answer) return;
     const first = this.runs === null;
-    this.runs = answer.runs;
+    Object.assign(this, {runs: answer.runs, searches: answer.searches});
     this.list();
-    if (this.chosen && !this.runs.some(run => run.id === this.chosen)) this.choose('');
+    if (this.chosen && !this.shown()) this.choose('');
     if (answer.shown) this.view.apply(answer.shown);
+    if (this.kind === 'search' && this.chosen) this.search.apply(this.shown(), answer.search, this.runs);
     if (first && !this.chosen) this.chooseActive();
+  }
+
+  entries() {
+    return [...this.searches, ...(this.runs || [])];
+  }
+
+  /** What is known of the chosen training or search; nothing where it is gone. */
+  shown() {
+    return (this.kind === 'search' ? this.searches : this.runs).find(one => one.id === this.chosen);
   }
 
   /** Who opens the page while something trains wants to see that. */
   chooseActive() {
-    const active = this.runs.find(run => !run.over);
-    if (active) this.choose(active.id);
+    const search = this.searches.find(one => !one.over);
+    const run = this.runs.find(one => !one.over);
+    if (search) this.choose(search.id, 'search'); else if (run) this.choose(run.id);
+  }
+
+  /** [kind, entry, nested], newest first; the trainings of a search stand below it, and only while it or one of them is shown. */
+  arranged() {
+    const owner = new Map(this.searches.flatMap(search => search.runs.map(run => [run, search.id])));
+    const open = this.kind === 'search' ? this.chosen : owner.get(this.chosen);
+    const top = [...this.searches.map(one => ['search', one]), ...this.runs.filter(run => !owner.has(run.id)).map(one => ['run', one])];
+    top.sort(([, a], [, b]) => (b.created || 0) - (a.created || 0));
+    return top.flatMap(([kind, one]) => {
+      const below = kind === 'search' && one.id === open ? this.below(one) : [];
+      return [[kind, one, false], ...below.map(run => ['run', run, true])];
+    });
+  }
+
+  /** The trainings of a search in its order, by the numbers its table has; those that were discarded are left out. */
+  below(search) {
+    const known = new Map(this.runs.map(run => [run.id, run]));
+    return search.runs.filter(id => known.has(id)).map(id => ({...known.get(id), name: `No. ${1 + search.runs.indexOf(id)}`}));
   }
 
   list() {
-    this.root.dataset.state = this.runs.length ? 'some' : 'empty';
+    this.root.dataset.state = this.entries().length ? 'some' : 'empty';
     const list = this.find('.train-runs');
-    const known = new Map([...list.children].map(item => [item.dataset.id, item]));
-    this.runs.forEach((run, at) => {
-      const item = known.get(run.id) || this.item(run.id);
-      known.delete(run.id);
-      fill(item, run, run.id === this.chosen);
+    const known = new Map([...list.children].map(item => [item.dataset.key, item]));
+    this.arranged().forEach(([kind, one, nested], at) => {
+      const key = `${kind} ${one.id}`;
+      const item = known.get(key) || this.item(kind, one.id);
+      known.delete(key);
+      item.className = nested ? 'nested' : kind;
+      fill(item, one, one.id === this.chosen && kind === this.kind);
       if (list.children[at] !== item) list.insertBefore(item, list.children[at] || null);
     });
     for (const gone of known.values()) gone.remove();
   }
 
-  item(id) {
+  item(kind, id) {
     const button = node('button', {type: 'button'}, node('b'), node('span', {className: 'state'}), node('span', {className: 'pace'}), node('i', {className: 'bar'}, node('i')));
-    button.addEventListener('click', () => this.choose(id));
+    button.addEventListener('click', () => this.choose(id, kind));
     const item = node('li', {}, button);
-    item.dataset.id = id;
+    item.dataset.key = `${kind} ${id}`;
     return item;
   }
 
-  choose(id) {
-    this.chosen = id;
+  choose(id, kind = 'run') {
+    Object.assign(this, {chosen: id, kind});
     this.say('');
     this.find('.train-form').hidden = Boolean(id);
-    this.find('.train-run').hidden = !id;
+    this.find('.train-run:not(.train-search)').hidden = !id || kind === 'search';
+    this.find('.train-search').hidden = !id || kind !== 'search';
     this.find('.train-main').scrollTop = 0;
-    this.view.show(id);
+    if (kind === 'search') this.search.show(id); else this.view.show(id);
     if (this.runs) this.list();
     if (!id) this.form.refreshModels();
     this.refresh();
@@ -120,7 +154,15 @@ class Train {
     if (!answer) return;
     this.say('');
     if (what === 'accept') this.trigger('models', {model: answer.model});
-    if (what === 'discard') this.offerUndo(id);
+    if (what === 'discard') this.offerUndo(id, 'run');
+    await this.refresh();
+  }
+
+  /** What a person does to a grid search. */
+  async actOnSearch(what, id) {
+    if (!(await this.ask(`${what}_search`, {id}))) return;
+    this.say('');
+    if (what === 'discard') this.offerUndo(id, 'search');
     await this.refresh();
   }
 
@@ -132,10 +174,10 @@ class Train {
     this.form.fill(filled);
   }
 
-  offerUndo(id) {
-    this.discarded = id;
+  offerUndo(id, kind) {
+    this.discarded = [id, kind];
     const bar = this.find('.train-undo');
-    bar.querySelector('span').textContent = 'Discarded.';
+    bar.querySelector('span').textContent = kind === 'search' ? 'Discarded; its trainings stay.' : 'Discarded.';
     bar.hidden = false;
     clearTimeout(this.undoTimer);
     this.undoTimer = setTimeout(() => { bar.hidden = true; }, UNDO);
@@ -143,9 +185,10 @@ class Train {
 
   async undo() {
     this.find('.train-undo').hidden = true;
-    if (!(await this.ask('restore', {id: this.discarded}))) return;
+    const [id, kind] = this.discarded;
+    if (!(await this.ask(kind === 'search' ? 'restore_search' : 'restore', {id}))) return;
     await this.refresh();
-    this.choose(this.discarded);
+    this.choose(id, kind);
   }
 }
 
@@ -156,7 +199,7 @@ function fill(item, run, chosen) {
   item.firstChild.setAttribute('aria-current', chosen ? 'true' : 'false');
   put('b', run.name);
   put('.state', stateWord(run));
-  put('.pace', run.over ? ago(run.updated || run.created) : run.remaining ? `about ${duration(run.remaining)} left` : '');
+  put('.pace', run.runs && !run.over ? `${run.step} of ${run.total} trainings are over` : run.over ? ago(run.updated || run.created) : run.remaining ? `about ${duration(run.remaining)} left` : '');
   item.querySelector('.bar').hidden = run.over || !run.total;
   item.querySelector('.bar i').style.width = `${run.total ? (100 * run.step) / run.total : 0}%`;
 }

@@ -1,6 +1,7 @@
 // A new training: the folder and what is in it, what to start from, the fields, the time it will take.
 
 import {createAdvanced} from './train_fields.js';
+import {createGrid} from './train_grid.js';
 import {drawSurvey} from './train_survey.js';
 import {duration} from './train_words.js';
 import {node} from './text.js';
@@ -16,7 +17,7 @@ const SAID = {
 const PICKED = ['data.size', 'loss.reconstruction', 'detector']; // fields with a place of their own
 const LOSSES = {pixel: 'Pixels', 'perceptual-general': 'Perceptual, ImageNet', 'perceptual-specific': 'Perceptual, trained on this folder'};
 
-/** `ask(name, data)` calls the server; `onStarted(id)` after a training has begun. */
+/** `ask(name, data)` calls the server; `onStarted(id, kind)` after a training ("run") or a grid search ("search") has begun. */
 export function createForm(form, {ask, upload, folders, example, say, onStarted}) {
   return new TrainForm(form, {ask, upload, folders, example, say, onStarted});
 }
@@ -29,6 +30,7 @@ class TrainForm {
     this.field('folder').placeholder = this.folders ? `e.g. ${this.example}` : 'Upload images instead';
     this.field('folder').disabled = !this.folders;
     this.advanced = createAdvanced(this.find('.train-advanced > div'), () => this.checkFields());
+    this.grid = createGrid(this.find('.train-grid > div'), () => this.checkFields());
     this.listen();
     this.loaded();
   }
@@ -61,6 +63,7 @@ class TrainForm {
     options(this.field('detector'), [['panda', 'PANDA-GAN'], ['vae', 'VAE (generator alone)']]);
     options(this.field('loss.reconstruction'), Object.entries(LOSSES));
     this.advanced.build(this.offer.fields.filter(field => !PICKED.includes(field.name)));
+    this.grid.build(this.offer.fields);
     this.rebase();
   }
 
@@ -87,6 +90,7 @@ class TrainForm {
     this.field('preset').value = preset;
     this.field('parent').value = parent in this.offer.models ? parent : '';
     this.forget();
+    this.grid.clear();
     this.rebase();
     for (const one of PICKED) if (one in changes) this.field(one).value = changes[one];
     this.advanced.fill(changes);
@@ -114,7 +118,9 @@ class TrainForm {
       ? 'Keeps that model’s networks and takes a quarter of its steps. Afterwards both are compared on the same held-out images.'
       : SAID[this.field('preset').value];
     this.advanced.rebase(base);
+    this.grid.rebase(base);
     this.forgetTime();
+    if (this.grid.rows().length) this.checkFields();
   }
 
   /** What the server needs to know: only what differs from the base. */
@@ -125,7 +131,7 @@ class TrainForm {
     for (const [name, value] of Object.entries(picked)) if (value !== base[name]) changes[name] = value;
     return {
       parent: this.field('parent').value, preset: this.field('preset').value, changes, exclude: [...this.excluded.keys()],
-      name: this.field('name').value.trim(), low_priority: this.field('low_priority').checked,
+      grid: this.grid.rows(), name: this.field('name').value.trim(), low_priority: this.field('low_priority').checked,
     };
   }
 
@@ -133,12 +139,15 @@ class TrainForm {
     if (!(await this.loaded())) return false;
     this.forgetTime();
     const asked = (this.asked = (this.asked || 0) + 1);
-    const answer = await this.ask('problems', {form: this.wanted()});
-    if (!answer) return false;
+    const form = this.wanted();
+    const [answer, grid] = await Promise.all([this.ask('problems', {form}), form.grid.length ? this.ask('grid', {form}) : {problems: {}, count: 0}]);
+    if (!answer || !grid) return false;
     if (asked !== this.asked) return false; // a later question is under way, and its answer is the one to show
     this.advanced.complain(answer.problems);
+    this.grid.complain(grid);
+    this.find('.train-start').textContent = form.grid.length ? `Start grid search${grid.count ? ` (${grid.count})` : ''}` : 'Start training';
     this.say(answer.problems[''] || Object.entries(answer.problems).filter(([name]) => !this.advanced.has(name)).map(([, text]) => text).join(' '));
-    return Object.keys(answer.problems).length === 0;
+    return Object.keys(answer.problems).length === 0 && Object.keys(grid.problems).length === 0;
   }
 
   forget() {
@@ -191,8 +200,9 @@ class TrainForm {
     this.forgetTime();
     const found = await this.prepare('estimate');
     if (!found?.estimate) return;
-    const {seconds, device, images} = found.estimate;
-    this.find('.train-time').textContent = `About ${duration(seconds)} on ${device}, for ${images} images: measured on a few real steps just now.`;
+    const {seconds, device, images, whole} = found.estimate;
+    const one = `About ${duration(seconds)} on ${device}, for ${images} images: measured on a few real steps just now.`;
+    this.find('.train-time').textContent = whole ? `About ${duration(whole)} for all trainings. One by itself: a${one.slice(1)}` : one;
   }
 
   /** Begin a preparation and follow it to its end; null where it was cancelled or failed, which is said. */
@@ -264,9 +274,10 @@ class TrainForm {
     if (!(await this.lookedThrough())) return;
     const button = this.find('.train-start');
     button.disabled = true;
-    const answer = await this.ask('start', this.request());
+    const kind = this.grid.rows().length ? 'search' : 'run';
+    const answer = await this.ask(kind === 'search' ? 'search' : 'start', this.request());
     button.disabled = false;
-    if (answer) { this.say(''); this.onStarted(answer.id); }
+    if (answer) { this.say(''); this.onStarted(answer.id, kind); }
   }
 
   /** Whether the folder, as it is to be used, has been checked, a person has seen what does not belong, and it is enough. */
