@@ -45,3 +45,17 @@ RIVALS: dict[str, Config] = {
         _rival("csi", BaselineConfig(), steps=600, lr=1e-3, augment="none"),
     )
 }
+
+TITLES: dict[str, str] = {
+    "vae": "VAE",
+    "anogan": "AnoGAN",
+    "f-anogan": "f-AnoGAN",
+    "egbad": "EGBAD",
+    "ganomaly": "GANomaly",
+    "skip-ganomaly": "Skip-GANomaly",
+    "da-gan": "DA-GAN",
+    "unet": "U-Net, denoising",
+    "dadugt": "DADUGT (turned images)",
+    "csi": "CSI, reduced",
+}
+"""What people call them, by preset."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from panda_core.config import Config
 from panda_core.presets import PRESETS, preset
+from panda_core.rivals import TITLES
 
 Role = Literal["rival", "panda", "ablation", "trivial"]
 TRIVIAL = "trivial"
@@ -58,8 +59,8 @@ NETWORKS: dict[str, tuple[dict[str, Any], str]] = {
 """The rows of Table III in its order: changes, and what they are."""
 
 
-def _rival(name: str, title: str, paper: str = "") -> System:
-    return System(name=name, title=title, role="rival", preset=name, paper=paper)
+def _rival(name: str, paper: str = "") -> System:
+    return System(name=name, title=TITLES[name], role="rival", preset=name, paper=paper)
 
 
 def _ablations() -> tuple[System, ...]:
@@ -78,16 +79,16 @@ def _ablations() -> tuple[System, ...]:
 
 
 _ALL = (
-    _rival("vae", "VAE", "VAE"),
-    _rival("anogan", "AnoGAN", "AnoGAN"),
-    _rival("egbad", "EGBAD", "EGBAD"),
-    _rival("ganomaly", "GANomaly", "GANomaly"),
-    _rival("f-anogan", "f-AnoGAN", "f-AnoGAN"),
-    _rival("skip-ganomaly", "Skip-GANomaly", "Skip-GANomaly"),
-    _rival("da-gan", "DA-GAN", "DA-GAN"),
-    _rival("unet", "U-Net", "U-Net"),
-    _rival("dadugt", "DADUGT"),
-    _rival("csi", "CSI, reduced"),
+    _rival("vae", "VAE"),
+    _rival("anogan", "AnoGAN"),
+    _rival("egbad", "EGBAD"),
+    _rival("ganomaly", "GANomaly"),
+    _rival("f-anogan", "f-AnoGAN"),
+    _rival("skip-ganomaly", "Skip-GANomaly"),
+    _rival("da-gan", "DA-GAN"),
+    _rival("unet", "U-Net"),
+    _rival("dadugt"),
+    _rival("csi"),
     System(name="panda-pixel", title="PANDA, pixel loss", role="panda", preset="balanced", overrides=PIXEL, paper="PANDA-GAN PWL"),
     System(
         name="panda-general",

@@ -11,6 +11,7 @@ from panda_core.errors import ConfigError, ModelError, PandaError
 from panda_core.fields import list_fields
 from panda_core.presets import PRESETS, tuned
 from panda_core.presets import preset as find_preset
+from panda_core.rivals import TITLES
 from panda_core.runs import RunDir
 from panda_core.ui.uploads import field
 
@@ -18,7 +19,10 @@ DEFAULT_PRESET = "best"
 
 
 def offer() -> dict[str, Any]:
-    """What a new training can be made of: presets with their values, models to fine-tune, fields with their meaning."""
+    """What a new training can be made of: presets with their values, models to fine-tune, fields with their meaning.
+
+    "rivals": the presets of systems that PANDA is compared with, and what people call them.
+    """
     fields = [{"name": f.name, "kind": f.kind, "choices": f.choices, "meaning": f.meaning} for f in list_fields()]
     models = {}
     for folder in list_models():
@@ -26,7 +30,7 @@ def offer() -> dict[str, Any]:
             models[folder.name] = flatten(tuned(read_card(folder).config))
         except ModelError:
             continue  # a damaged model is listed elsewhere, with its problem
-    return {"fields": fields, "presets": {name: flatten(config) for name, config in PRESETS.items()}, "models": models}
+    return {"fields": fields, "presets": {name: flatten(config) for name, config in PRESETS.items()}, "models": models, "rivals": TITLES}
 
 
 def configuration(form: Any) -> tuple[Config, Path | None]:

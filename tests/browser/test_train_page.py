@@ -65,7 +65,7 @@ def test_stop_resume_discard_and_undo(studio: Visit, images: Path) -> None:
     page.click(".train-runs li button")
     page.click(".train-run .actions .cancel")
     wait_for_state(studio, "stopped")
-    assert "Resume" in page.inner_text(".train-run .actions") and page.locator(".train-run .result").is_hidden()
+    assert "Resume" in page.inner_text(".train-run .actions") and page.locator(".train-run > .result").is_hidden()
     page.click(".train-run .actions .resume")
     wait_for_state(studio, "running")
     page.click(".train-run .actions .cancel")
@@ -74,3 +74,13 @@ def test_stop_resume_discard_and_undo(studio: Visit, images: Path) -> None:
     page.wait_for_function("() => !document.querySelector('.train-runs li')")
     page.click(".train-undo button")
     page.wait_for_selector('.train-runs li[data-state="stopped"]')
+
+
+def test_a_system_of_the_comparison_brings_its_own_preset(studio: Visit) -> None:
+    page = studio.page
+    page.select_option(".train select[name=detector]", "ganomaly")
+    assert page.input_value(".train select[name=preset]") == "ganomaly" and "GANomaly" in page.inner_text(".train-preset")
+    page.select_option(".train select[name=detector]", "panda")
+    assert page.input_value(".train select[name=preset]") == "best"
+    page.select_option(".train select[name=preset]", "unet")
+    assert page.input_value(".train select[name=detector]") == "unet"

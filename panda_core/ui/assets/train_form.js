@@ -3,19 +3,12 @@
 import {createAdvanced} from './train_fields.js';
 import {createGrid} from './train_grid.js';
 import {drawSurvey} from './train_survey.js';
-import {duration} from './train_words.js';
+import {LOSSES, PRESETS, duration, presetSaid} from './train_words.js';
 import {node} from './text.js';
 
 const TICK = 400; // ms between two questions while something is prepared
 const SIZES = [64, 96, 128, 160, 192, 224, 256, 320, 384, 512];
-const SAID = {
-  best: 'The paper’s three errors, trained so that it stays stable, plus perceptual evidence. What to take if you are not sure.',
-  balanced: 'The paper’s three errors only, trained so that it stays stable.',
-  paper: 'The paper to the letter, with its 20,000 steps: days without a GPU.',
-  tiny: 'Seconds on 32 × 32 pixels: to try the way, not to inspect with.',
-};
 const PICKED = ['data.size', 'loss.reconstruction', 'detector']; // fields with a place of their own
-const LOSSES = {pixel: 'Pixels', 'perceptual-general': 'Perceptual, ImageNet', 'perceptual-specific': 'Perceptual, trained on this folder'};
 
 /** `ask(name, data)` calls the server; `onStarted(id, kind)` after a training ("run") or a grid search ("search") has begun. */
 export function createForm(form, {ask, upload, folders, example, say, onStarted}) {
@@ -44,6 +37,7 @@ class TrainForm {
     this.find('.train-progress button').addEventListener('click', () => this.cancel());
     this.find('.train-upload input').addEventListener('change', event => this.take([...event.target.files]));
     for (const name of ['parent', 'preset']) this.field(name).addEventListener('change', () => this.rebase());
+    this.field('detector').addEventListener('change', () => this.followDetector());
     for (const name of PICKED) this.field(name).addEventListener('change', () => this.checkFields());
   }
 
@@ -59,8 +53,8 @@ class TrainForm {
     this.offer = await this.ask('form');
     if (!this.offer) return;
     this.offerModels();
-    options(this.field('preset'), Object.keys(SAID).map(name => [name, name]));
-    options(this.field('detector'), [['panda', 'PANDA-GAN'], ['vae', 'VAE (generator alone)']]);
+    options(this.field('preset'), [...Object.keys(PRESETS), ...Object.keys(this.offer.rivals)].map(name => [name, name]));
+    options(this.field('detector'), [['panda', 'PANDA-GAN'], ...Object.entries(this.offer.rivals)]);
     options(this.field('loss.reconstruction'), Object.entries(LOSSES));
     this.advanced.build(this.offer.fields.filter(field => !PICKED.includes(field.name)));
     this.grid.build(this.offer.fields);
@@ -116,11 +110,19 @@ class TrainForm {
     this.field('preset').disabled = Boolean(parent);
     this.find('.train-preset').textContent = parent
       ? 'Keeps that model’s networks and takes a quarter of its steps. Afterwards both are compared on the same held-out images.'
-      : SAID[this.field('preset').value];
+      : presetSaid(this.field('preset').value, this.offer.rivals);
     this.advanced.rebase(base);
     this.grid.rebase(base);
     this.forgetTime();
     if (this.grid.rows().length) this.checkFields();
+  }
+
+  /** Each system has a preset of its own: PANDA's numbers would say nothing about it. */
+  followDetector() {
+    const [detector, preset] = [this.field('detector').value, this.field('preset')];
+    if (detector !== 'panda') preset.value = detector;
+    else if (preset.value in this.offer.rivals) preset.value = 'best';
+    this.rebase();
   }
 
   /** What the server needs to know: only what differs from the base. */

@@ -41,3 +41,18 @@ export function ago(time) {
 
 /** Bytes as MB or GB. */
 export const bytes = value => (value < 1e9 ? `${Math.round(value / 1e6)} MB` : `${(value / 1e9).toFixed(1)} GB`);
+
+/** Presets of our own, the first to take if one is not sure, and what each is. */
+export const PRESETS = {
+  best: 'The paper’s three errors, trained so that it stays stable, plus perceptual evidence. What to take if you are not sure.',
+  balanced: 'The paper’s three errors only, trained so that it stays stable.',
+  paper: 'The paper to the letter, with its 20,000 steps: days without a GPU.',
+  tiny: 'Seconds on 32 × 32 pixels: to try the way, not to inspect with.',
+};
+
+export const LOSSES = {pixel: 'Pixels', 'perceptual-general': 'Perceptual, ImageNet', 'perceptual-specific': 'Perceptual, trained on this folder'};
+
+/** A sentence about a preset; `rivals`: presets of the systems PANDA is compared with, and their names. */
+export function presetSaid(name, rivals) {
+  return PRESETS[name] || `${rivals[name]}: one of the systems PANDA is compared with, as its paper has it, at a reduced budget.`;
+}
