@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT  # type: ignore[attr-defined]
+from conftest import ROOT, Served  # type: ignore[attr-defined]
 from visit import Visit
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def visit(
-    chromium: Any, serve: Callable[..., Any], model_place: Path, tiny_model: Path, toy_folder: Path, tmp_path: Path
-) -> Iterator[Visit]:
-    """The real page over the real engine with two models, its Evaluate tab in front."""
-    models = tmp_path / "models"
-    shutil.copytree(model_place / "grey", models / "grey")
-    shutil.copytree(tiny_model, models / "discs")
+@pytest.fixture(scope="module")
+def served(model_place: Path, tiny_model: Path, toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The real page over the real engine with two models; one for all journeys, since torch takes long to load."""
+    place = tmp_path_factory.mktemp("evaluate")
+    shutil.copytree(model_place / "grey", place / "models" / "grey")
+    shutil.copytree(tiny_model, place / "models" / "discs")
     flags = ("--port", "0", "--device", "cpu", "--model", "grey", "--folder", str(toy_folder.parent))
-    served = serve(*flags, script=ROOT / "app.py", PANDA_MODELS=str(models), PANDA_HOME=str(tmp_path / "home"), OMP_NUM_THREADS="1")
+    home = {"PANDA_MODELS": str(place / "models"), "PANDA_HOME": str(place / "home"), "OMP_NUM_THREADS": "1"}
+    running = Served(*flags, script=ROOT / "app.py", **home)
+    yield running
+    assert running.close() == 0
+
+
+@pytest.fixture
+def visit(chromium: Any, served: Served) -> Iterator[Visit]:
+    """A fresh browser with the Evaluate tab in front."""
     made = Visit(chromium)
     made.open(served.url)
     show(made)
