@@ -97,10 +97,10 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(chromium: Any, served: Any,
     phone.open(served.url)
     phone.choose_file(draw_spot(tmp_path / "spot.png"))
     phone.verdict("anomalous")
+    assert phone.page.locator(".judgement").bounding_box()["width"] <= 390
     for tab in phone.page.get_by_role("tab").all():
         tab.click()
         assert phone.page.evaluate("[document.documentElement.scrollWidth, window.scrollX]") == [390, 0], tab.inner_text()
-    assert phone.page.locator(".judgement").bounding_box()["width"] <= 390
     phone.context.close()
 
 
