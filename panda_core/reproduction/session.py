@@ -7,10 +7,11 @@ mark in the folder; the job is then noted as failed by whoever comes next.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import queue
 import signal
-import sys
+import subprocess
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from filelock import FileLock, Timeout
 from panda_core.errors import PandaError, TrainingError
 from panda_core.reproduction.failures import clear_failure, failure_of, write_failure
 from panda_core.reproduction.plan import Job
+from panda_core.reproduction.process import launch
 from panda_core.reproduction.running import Places, is_done, run_job
 from panda_core.reproduction.systems import SYSTEMS
 
@@ -117,69 +119,37 @@ def spread(jobs: Sequence[Job], places: Places, *, workers: int, on_end: Callabl
     SIGINT and SIGTERM stop the trainings with a checkpoint, a second one at once, without a new one. A process that dies is replaced,
     and its job noted as failed. Call it from the main thread. Raises TrainingError where more processes die than there are jobs.
     """
-    context, session = multiprocessing.get_context("spawn"), f"{os.getpid()}-{time.time()}"
-    queue: multiprocessing.SimpleQueue[tuple[Job, str]] = context.SimpleQueue()
+    session, ended = f"{os.getpid()}-{time.time()}", queue.SimpleQueue[tuple[int, str]]()
 
-    def start() -> multiprocessing.process.BaseProcess:
-        process = context.Process(target=_worker, args=(list(jobs), places, session, queue))
-        process.start()
-        return process
+    def start() -> tuple[subprocess.Popen[str], threading.Thread]:
+        return launch(jobs, places, session, lambda number, failure: ended.put((number, failure)))
 
-    with _one_thread(), _asked_to_stop() as asked:
+    with _asked_to_stop() as asked:
         alive, told, dead = [start() for _ in range(min(workers, len(jobs)))], 0.0, 0
         while alive:
             time.sleep(POLL_SECONDS)
-            while not queue.empty():
-                on_end(*queue.get())
             if asked() and not told:
                 told = time.monotonic()
                 _each(alive, "terminate")
             if asked() > 1 or (told and time.monotonic() > told + PATIENCE):
                 _each(alive, "kill")
-            ended = [process for process in alive if process.exitcode is not None]
-            alive = [process for process in alive if process.exitcode is None]
+            over = [process for process, thread in alive if not thread.is_alive()]
+            alive = [(process, thread) for process, thread in alive if thread.is_alive()]
+            while not ended.empty():
+                number, failure = ended.get()
+                on_end(jobs[number], failure)
             # 0: nothing left to do; anything else, unless we asked for it, is a death in the middle of a job.
-            lost = sum(process.exitcode != 0 for process in ended) if not told else 0
+            lost = sum(process.returncode != 0 for process in over) if not told else 0
             dead += lost
             if dead > len(jobs):
                 raise TrainingError("The processes of this session end before they have begun a run. Try one run with: panda train.")
             alive += [start() for _ in range(lost)]
-        while not queue.empty():
-            on_end(*queue.get())
         return not told
 
 
-def _each(processes: Sequence[multiprocessing.process.BaseProcess], what: Literal["terminate", "kill"]) -> None:
-    for process in processes:
+def _each(alive: Sequence[tuple[subprocess.Popen[str], threading.Thread]], what: Literal["terminate", "kill"]) -> None:
+    for process, _ in alive:
         getattr(process, what)()
-
-
-def _worker(jobs: list[Job], places: Places, session: str, queue: multiprocessing.SimpleQueue[tuple[Job, str]]) -> None:
-    import cv2
-    import torch
-
-    from panda_core.worker import step_back
-
-    step_back()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    try:
-        work_through(jobs, places, session=session, on_end=lambda job, failure: queue.put((job, failure)))
-    except KeyboardInterrupt:
-        sys.exit(0)  # Ctrl-C reaches every process of the terminal; the first one reports
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Processes started within compute with one thread: libraries read this when they are loaded."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @contextmanager

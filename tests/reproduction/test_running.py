@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,3 +127,27 @@ def test_two_processes_share_the_jobs(places: Places) -> None:
     assert spread(jobs, places, workers=2, on_end=lambda job, failure: ends.append(failure))
     assert sorted(bool(failure) for failure in ends) == [False] * 4 + [True]
     assert len(read_records(places.out)) == 4
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_replaced_and_its_job_noted(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the engine's trivial baseline ends the process, as the kernel does where memory is short."""
+    (places.runs / "sitecustomize.py").parent.mkdir(parents=True)
+    (places.runs / "sitecustomize.py").write_text(
+        "import os, threading, time\n"
+        f"mark = {str(places.runs / 'died')!r}\n"
+        "def watch():\n"
+        f"    folder = {str(places.runs / disc_job('trivial').name)!r}\n"
+        "    while not os.path.exists(folder + '/session'):\n"
+        "        time.sleep(0.001)\n"
+        "    open(mark, 'w').close()\n"
+        "    os._exit(9)\n"
+        "if not os.path.exists(mark):\n"
+        "    threading.Thread(target=watch, daemon=True).start()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(places.runs), str(Path(__file__).resolve().parents[2])]))
+    jobs = [disc_job("trivial"), disc_job("trivial", seed=1)]
+    ends: list[str] = []
+    assert spread(jobs, places, workers=1, on_end=lambda job, failure: ends.append(failure))
+    assert "ended without a word" in ends[0] and ends[1:] == [""]
+    assert standing(jobs[0], places).state == "failed" and standing(jobs[1], places).state == "done"
