@@ -171,7 +171,7 @@ def measure(
                 masks.append(mask)
                 shown.append(resize_map(inspection.anomaly_map, MAP_SIDE, MAP_SIDE))
         except ImageError as error:
-            problems.append(f"{_name(Path(error.path), folder)}: {error.reason}")
+            problems.append(_problem(error, sample, folder))
         on_progress(number, len(samples))
     return _report(folder, seen, masks, shown, problems, seed)
 
@@ -190,6 +190,12 @@ def auroc_difference(report: Report, other: Report, *, seed: int = 0) -> Differe
 def _judged(sample: LabelledImage, inspection: Inspection, folder: Path) -> JudgedImage:
     defect = "" if sample.label == NORMAL else sample.label.encode("utf-8", "replace").decode()
     return JudgedImage(sample.path, _name(sample.path, folder), defect, inspection.score)
+
+
+def _problem(error: ImageError, sample: LabelledImage, folder: Path) -> str:
+    """Of the image, or of its mask."""
+    named = Path(error.path)
+    return f"{_name(named if named.is_relative_to(folder) else sample.path, folder)}: {error.reason}"
 
 
 def _name(path: Path, folder: Path) -> str:

@@ -93,7 +93,16 @@ def test_an_unreadable_image_is_a_problem_not_the_end(inspector: Inspector, toy_
     shutil.copytree(toy_folder / "test", tmp_path / "test")
     (tmp_path / "test" / "good" / "000.png").write_bytes(b"nothing")
     found = evaluate(inspector, tmp_path)
-    assert found.normal == 5 and len(found.problems) == 1 and "000.png" in found.problems[0]
+    assert found.normal == 5 and len(found.problems) == 1 and found.problems[0].startswith("test/good/000.png: ")
+
+
+def test_an_unreadable_mask_is_named_and_costs_only_the_pixel_measures(inspector: Inspector, toy_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(toy_folder, tmp_path / "discs")
+    for path in (tmp_path / "discs" / "ground_truth" / "scar").iterdir():
+        path.write_bytes(b"nothing")
+    found = evaluate(inspector, tmp_path / "discs")
+    assert found.anomalous == 6 and found.pixel_auroc is None
+    assert found.problems[0].startswith("ground_truth/scar/000_mask.png: ") and len(found.problems) == 6
 
 
 @pytest.mark.parametrize("missing", ["good", "scar"])

@@ -135,18 +135,22 @@ class Evaluate {
   }
 
   apply(answer) {
-    if (answer.gone) { this.progress(null); this.say(answer.message); return; }
+    if (answer.gone) { this.progress(null); this.settle(false); this.say(answer.message); return; }
     this.progress(answer.job);
     this.say([answer.job?.message, ...(answer.failures || [])].filter(Boolean).join(' ') || answer.note, answer.job?.message || answer.failures?.length ? 'bad' : 'plain');
     if (answer.results.length && answer.from === this.known) {
       this.known += answer.results.length;
       this.results.add(answer.title, answer.results);
     }
-    const state = answer.working ? 'working' : this.known ? 'ready' : 'empty';
+    this.settle(answer.working);
+    if (answer.job?.state === 'stopped') this.say(this.known ? 'Cancelled. The models that were finished are shown.' : 'Cancelled: no model was finished, so there is nothing to show.', 'plain');
+  }
+
+  settle(working) {
+    const state = working ? 'working' : this.known ? 'ready' : 'empty';
     this.root.dataset.state = state;
     this.find('.evaluate-results').hidden = !this.known;
     this.find('.evaluate-intro').hidden = state !== 'empty';
-    if (answer.job?.state === 'stopped') this.say(this.known ? 'Cancelled. The models that were finished are shown.' : 'Cancelled: no model was finished, so there is nothing to show.', 'plain');
   }
 
   progress(job) {
