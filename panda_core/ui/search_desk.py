@@ -22,6 +22,7 @@ class SearchDesk:
         self.searches = searches
         self._known: dict[Path, tuple[int, Sweep]] = {}
         """Searches by folder, with the time of their sweep.json: to understand a configuration takes milliseconds."""
+        self._summaries: dict[Path, tuple[int, dict[str, Any]]] = {}
 
     def list(self) -> list[dict[str, Any]]:
         """Every search, newest first, in a few words."""
@@ -61,8 +62,14 @@ class SearchDesk:
         return self.searches.start(folder, config, grid, name=name, parent=parent, exclude=exclude, low_priority=low_priority).name
 
     def _summary(self, path: Path) -> dict[str, Any]:
+        written = stamp(path / "status.json")
+        before = self._summaries.get(path)
+        if before and before[0] == written and before[1]["over"]:
+            return before[1]
         try:
-            return _summary_of(self._open(path))
+            summary = _summary_of(self._open(path))
+            self._summaries[path] = (written, summary)
+            return summary
         except PandaError as error:
             return {"id": path.name, "name": path.name, "state": "damaged", "detail": str(error), "over": True, "runs": []}
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from studio import prepare_tiny, set_field, wait_for_state
 from visit import Visit
+
+from panda_core.presets import preset
+from panda_core.runs import RunDir
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -84,3 +88,16 @@ def test_a_system_of_the_comparison_brings_its_own_preset(studio: Visit) -> None
     assert page.input_value(".train select[name=preset]") == "best"
     page.select_option(".train select[name=preset]", "unet")
     assert page.input_value(".train select[name=detector]") == "unet"
+
+
+@pytest.mark.parametrize("gpu", [None, {"name": "Stand-in 9000", "memory": 3_000_000_000, "memory_total": 8_000_000_000}])
+def test_the_load_shown_names_a_gpu_where_one_trains(studio: Visit, tmp_path: Path, gpu: dict[str, Any] | None) -> None:
+    run = RunDir.create(tmp_path / "home" / "runs" / "0001-parts", preset("tiny"), tmp_path, name="Parts")
+    run.record({"event": "resources", "cpu": 97.4, "memory": 1_200_000_000, "memory_total": 12_000_000_000, "gpu": gpu})
+    run.write_status("stopped", step=1, total=10)
+    page = studio.page
+    page.click(".train-runs li button")
+    page.wait_for_selector(".train-run .load:has-text('Processor 97 % of one core')")
+    shown = page.inner_text(".train-run .load")
+    assert "memory 1.2 GB of 12.0 GB (10 %)" in shown
+    assert ("Stand-in 9000: 3.0 GB of 8.0 GB" in shown) == (gpu is not None)

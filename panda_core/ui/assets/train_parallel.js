@@ -3,9 +3,9 @@
 import {loadPlotly} from './plotly.js';
 
 const CONFIG = {displayModeBar: false, responsive: true};
-const SLANT = -32; // degrees of the axes' names where they would touch
+const SLANT = -25; // degrees of the axes' names where they would touch
 const WIDE = 130; // px between two axes from which on they do not
-const MEASURES = [['auroc', 'AUROC, held out'], ['separation', 'separation']];
+const MEASURES = [['auroc', 'AUROC'], ['separation', 'separation']];
 
 /** {draw(fields, trials)}: `trials` that are done; the figure is hidden while there is none. */
 export function createParallel(figure) {
@@ -65,7 +65,7 @@ function spread(values) {
 
 function layout(place, serial, slanted) {
   const [soft, ground] = colours(place, '--body-text-color-subdued', '--body-background-fill');
-  return {margin: slanted ? {l: 40, r: 40, t: 84, b: 18} : {l: 60, r: 60, t: 44, b: 18}, autosize: true, paper_bgcolor: ground, font: {family: getComputedStyle(place).fontFamily, size: 11, color: soft}, uirevision: serial};
+  return {margin: slanted ? {l: 40, r: 72, t: 100, b: 18} : {l: 60, r: 60, t: 44, b: 18}, autosize: true, paper_bgcolor: ground, font: {family: getComputedStyle(place).fontFamily, size: 11, color: soft}, uirevision: serial};
 }
 
 function colours(place, ...names) {

@@ -15,7 +15,7 @@ const TEMPLATE = `
   <p class="detail"></p>
   <div class="train-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" hidden><i></i></div><p class="pace"></p>
   <section class="result best" hidden></section>
-  <figure class="parallel" hidden><figcaption>Each line is a training; the stronger its colour, the better. Drag along an axis to pick some out.</figcaption><div class="chart"></div></figure>
+  <figure class="parallel" hidden><figcaption>Each line is a training; the stronger its colour, the better on held-out images. Drag along an axis to pick some out.</figcaption><div class="chart"></div></figure>
   <p class="train-kinds">AUROC and separation are those on held-out images. A click opens the training.</p>
   <div class="trials"></div>
   <details class="unused" hidden><summary></summary><ul></ul></details>
