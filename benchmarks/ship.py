@@ -21,12 +21,13 @@ from panda_core.card import DataCard, Metric
 from panda_core.checkpoint import Model, load_model, save_model
 from panda_core.data.folders import labelled_test
 from panda_core.data.images import list_images
-from panda_core.evaluation import evaluate, trivial_baseline
+from panda_core.evaluation import evaluate
 from panda_core.inspector import Inspector
 from panda_core.presets import preset
 from panda_core.procedural.dataset import write_dataset
 from panda_core.runs import RunDir
 from panda_core.trainer import run_training
+from panda_core.trivial import trivial_baseline
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ROOT = Path(os.environ.get("PANDA_DATA", REPOSITORY.parent / "shared" / "datasets"))

@@ -23,11 +23,12 @@ from panda_core.data.folders import Splits, labelled_test
 from panda_core.data.images import prepare, read_image
 from panda_core.durable import replace_text
 from panda_core.errors import FolderError, ImageError, ModelError
-from panda_core.evaluation import evaluate, trivial_baseline
+from panda_core.evaluation import evaluate
 from panda_core.inspection import Picture
 from panda_core.inspector import Inspector
 from panda_core.percept import PerceptualEvidence
 from panda_core.runs import RunDir
+from panda_core.trivial import trivial_baseline
 
 
 class Finishing:

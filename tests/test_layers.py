@@ -26,7 +26,7 @@ LAYERS: tuple[set[str], ...] = (
     {"inspection", "devices", "runs"},
     {"card", "turns"},
     {"scoring", "nets", "data", "procedural", "history", "roi", "jobs"},
-    {"pretrained", "pretext", "pooled", "sweep", "datasets"},
+    {"pretrained", "pretext", "pooled", "sweep", "datasets", "trivial"},
     {"detectors", "percept", "sweeper", "searches"},
     {"training", "checkpoint"},
     {"inspector", "resume", "tuning", "watching", "library"},

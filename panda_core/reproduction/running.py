@@ -222,7 +222,7 @@ def _at(nested: dict[str, Any], dotted: str) -> Any:
 
 def _trivial(job: Job, places: Places, data: Prepared, samples: Sequence[LabelledImage]) -> Record:
     """The record of the trivial baseline. It has no boundary, no map and nothing to train."""
-    from panda_core.evaluation import trivial_scores
+    from panda_core.trivial import trivial_scores
 
     started = time.perf_counter()
     found = trivial_scores(list_images(data.folder / "train" / "good"), [sample.path for sample in samples])
@@ -251,7 +251,7 @@ def _trivial(job: Job, places: Places, data: Prepared, samples: Sequence[Labelle
 
 
 def _trivial_milliseconds(samples: Sequence[LabelledImage]) -> float:
-    from panda_core.evaluation import colour_statistics
+    from panda_core.trivial import colour_statistics
 
     times = []
     for picture in [read_image(sample.path) for sample in samples[:TIMED_IMAGES]]:

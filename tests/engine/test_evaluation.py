@@ -13,8 +13,9 @@ import pytest
 
 from panda_core.data.folders import LabelledImage
 from panda_core.errors import CalibrationError, FolderError
-from panda_core.evaluation import Report, auroc_difference, evaluate, trivial_baseline
+from panda_core.evaluation import Report, auroc_difference, evaluate
 from panda_core.inspector import Inspector
+from panda_core.trivial import trivial_baseline
 
 
 @pytest.fixture(scope="module")

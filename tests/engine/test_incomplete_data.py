@@ -10,8 +10,9 @@ import pytest
 from panda_core.data.folders import labelled_test
 from panda_core.data.images import list_images
 from panda_core.errors import FolderError
-from panda_core.evaluation import evaluate, trivial_baseline
+from panda_core.evaluation import evaluate
 from panda_core.inspector import Inspector
+from panda_core.trivial import trivial_baseline
 
 
 @pytest.fixture

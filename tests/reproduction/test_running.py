@@ -13,7 +13,6 @@ from reproduction.made_up import disc_job
 from panda_core.data.folders import labelled_test
 from panda_core.data.images import list_images
 from panda_core.errors import FolderError, TrainingError
-from panda_core.evaluation import trivial_baseline
 from panda_core.reproduction import running
 from panda_core.reproduction.failures import read_failures
 from panda_core.reproduction.record import read_records
@@ -21,6 +20,7 @@ from panda_core.reproduction.running import Places, run_job
 from panda_core.reproduction.session import spread, standing, work_through
 from panda_core.runs import RunDir
 from panda_core.scoring.metrics import auroc
+from panda_core.trivial import trivial_baseline
 
 
 def test_one_training_gives_the_records_of_both_systems(finished: Places) -> None:
