@@ -21,7 +21,7 @@ from panda_core.errors import ImageError
 from panda_core.inspection import Boundary, Calibration, FloatMap, Inspection, Picture
 from panda_core.scoring.boundary import false_alarm_rate, miss_rate
 from panda_core.scoring.decision import BY_HAND, boundary_in_use, threshold_in_use
-from panda_core.scoring.maps import regions
+from panda_core.scoring.maps import count_regions
 
 MAP_SIDE = 128
 """Longest side of a kept map, in pixels."""
@@ -90,9 +90,8 @@ class _KeptMap:
     def count(self, values: NDArray[np.float16], threshold: float) -> int:
         """Regions above the threshold; ``values``: the whole file."""
         first = self.offset // values.itemsize
-        above = values[first : first + self.shape[0] * self.shape[1]].reshape(self.shape) > np.float16(threshold)
-        _, _, stats, _ = cv2.connectedComponentsWithStats(above.view(np.uint8), connectivity=8)
-        return int(np.count_nonzero(np.asarray(stats)[1:, cv2.CC_STAT_AREA] >= self.least))
+        kept = values[first : first + self.shape[0] * self.shape[1]].reshape(self.shape)
+        return count_regions(kept, float(np.float16(threshold)), minimum_area=self.least)
 
 
 class Batch:
@@ -148,7 +147,7 @@ class Batch:
             score=seen.score,
             gauge=seen.gauge,
             margin=margin,
-            regions=len(regions(counted, threshold_in_use(seen.calibration))[1]),
+            regions=count_regions(counted, threshold_in_use(seen.calibration)),
             peak=float(seen.anomaly_map.max()),
             milliseconds=seen.milliseconds,
             errors=dict(seen.errors),

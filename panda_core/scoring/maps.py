@@ -99,6 +99,14 @@ def regions(anomaly_map: FloatMap, threshold: float, *, minimum_area: int | None
     return mask, _measured(anomaly_map, pixels, owner, np.asarray(stats[kept]))
 
 
+def count_regions(anomaly_map: NDArray[np.floating], threshold: float, *, minimum_area: int | None = None) -> int:
+    """How many `regions` there are: several times quicker than measuring them."""
+    least = max(4, anomaly_map.size // 10_000) if minimum_area is None else minimum_area
+    above = (anomaly_map > threshold).view(np.uint8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    return int(np.count_nonzero(np.asarray(stats)[1:, cv2.CC_STAT_AREA] >= least))
+
+
 def _measured(anomaly_map: FloatMap, pixels: NDArray[np.intp], owner: NDArray[np.intp], stats: NDArray[np.integer]) -> tuple[Region, ...]:
     """One Region per row of cv2 statistics, from flat pixel indices and the row each belongs to; no pass over the image for each."""
     values, width = anomaly_map.ravel()[pixels], anomaly_map.shape[1]

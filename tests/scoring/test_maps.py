@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from panda_core.errors import CalibrationError
-from panda_core.scoring.maps import fit_maps, pixel_threshold, regions, resize_map, smooth, standardise
+from panda_core.scoring.maps import count_regions, fit_maps, pixel_threshold, regions, resize_map, smooth, standardise
 
 
 def normals(count: int, *, seed: int, size: int = 32, spread: float = 1.0) -> list[np.ndarray]:
@@ -144,3 +144,10 @@ def test_a_higher_threshold_never_marks_a_further_pixel() -> None:
     values = smooth(np.random.default_rng(1).normal(size=(64, 64)).astype(np.float32), 2.0)
     masks = [regions(values, t)[0] for t in (0.0, 0.1, 0.2, 0.4)]
     assert all(not np.any(higher & ~lower) for lower, higher in pairwise(masks))
+
+
+def test_counting_regions_is_measuring_them() -> None:
+    values = smooth(np.random.default_rng(3).normal(size=(120, 90)).astype(np.float32), 2.0)
+    for threshold in (0.0, 0.1, 0.3, 9.0):
+        for least in (None, 1, 40):
+            assert count_regions(values, threshold, minimum_area=least) == len(regions(values, threshold, minimum_area=least)[1])

@@ -11,7 +11,8 @@ const HINT = 'Drop images, folders or a zip file to inspect them all';
 const NO_MATCH = 'No image matches. Choose “All” and clear the text.';
 
 const TICK = 500; // ms between two questions at the beginning of a job
-const SLOW_TICK = 1000; // ms once there is something to look at: each question takes time from the inspection
+const SLOW_TICK = 1500; // ms once there is something to look at: each question takes time from the inspection
+const QUICK_TICK = 150; // ms when it is nearly over
 const RETRY = 2000; // ms after a question that got no answer
 
 export function mount({element, props, trigger, watch, upload, server}) {
@@ -108,9 +109,16 @@ export class Batch {
       const answer = await this.ask('look', {known: this.known});
       if (id !== this.id || !this.root.isConnected) return;
       if (answer && !answer.working) break;
-      await new Promise(done => setTimeout(done, !answer ? RETRY : this.known ? SLOW_TICK : TICK));
+      await new Promise(done => setTimeout(done, answer ? this.pause(answer.job) : RETRY));
     }
     this.polled = '';
+  }
+
+  /** ms to wait before the next question: few while much is left to do, and one just when it should be over. */
+  pause(job) {
+    if (!this.known) return TICK;
+    const left = job && job.remaining !== null ? 1000 * job.remaining : SLOW_TICK;
+    return Math.min(SLOW_TICK, Math.max(QUICK_TICK, left));
   }
 
   /** Call the server and show what it says; null if it says nothing, or another batch has begun meanwhile. */
