@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from panda_core.procedural.dataset import write_dataset
 from panda_core.procedural.leaf import LEAF_ANOMALIES, draw_leaf
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,6 +72,25 @@ def video(page: Page, folder: Path) -> None:
     page.wait_for_selector('.video[data-state="ready"]', timeout=PATIENCE)
 
 
+def evaluate(page: Page, folder: Path) -> None:
+    """The shipped leaf model, measured on drawn leaves it has not seen."""
+    page.get_by_role("tab", name="Evaluate").click()
+    page.wait_for_selector(".evaluate-models input[value=leaf]", state="attached")
+    page.fill(".evaluate [name=folder]", str(folder / "labelled"))
+    page.click(".evaluate-start")
+    page.wait_for_selector('.evaluate[data-state="ready"]', timeout=PATIENCE)
+    page.wait_for_selector(".roc .scatterlayer path")
+
+
+def train(page: Page, folder: Path) -> None:
+    """A folder that has been checked, before a training."""
+    page.get_by_role("tab", name="Train").click()
+    page.wait_for_selector(".train select[name=preset] option", state="attached")
+    page.fill(".train input[name=folder]", str(folder / "leaves"))
+    page.click(".train-check")
+    page.wait_for_selector(".train-survey:not([hidden])", timeout=PATIENCE)
+
+
 SHOTS: dict[str, tuple[Callable[[Page, Path], None], int, int, str]] = {
     "app": (inspect, 1440, 900, "light"),
     "app-dark": (inspect, 1440, 900, "dark"),
@@ -80,6 +100,8 @@ SHOTS: dict[str, tuple[Callable[[Page, Path], None], int, int, str]] = {
     "guide-batch": (batch, 1440, 900, "light"),
     "guide-history": (history, 1440, 900, "light"),
     "guide-video": (video, 1440, 900, "dark"),
+    "guide-evaluate": (evaluate, 1440, 900, "light"),
+    "guide-train": (train, 1440, 900, "light"),
 }
 """Name -> what to do before the picture is taken, width, height, colour scheme."""
 
@@ -107,7 +129,8 @@ def main() -> None:
 
 
 def draw_pictures(folder: Path) -> None:
-    """``leaves``: 24 drawn leaves, a third of them ill; ``clip``: 40 frames in which one leaf falls ill."""
+    """``leaves``: 24 drawn leaves, a third ill; ``labelled``: some drawn in MVTec layout; ``clip``: 40 frames in which a leaf falls ill."""
+    write_dataset(folder / "labelled", kind="leaf", count=30, seed=7200, size=320)
     for part in ("leaves", "clip"):
         (folder / part).mkdir()
     for number in range(24):
