@@ -135,6 +135,8 @@ def studio(chromium: Any, serve: Callable[..., Any], model_place: Path, images: 
     app = serve(*flags, script=ROOT / "app.py", PANDA_MODELS=str(model_place), PANDA_HOME=str(home), OMP_NUM_THREADS="1")
     made = Visit(chromium)
     made.open(app.url)
+    # The example that opens by itself: what is under way when a page is loaded anew, or a server ended, complains of that.
+    made.page.wait_for_selector('.viewer[data-state="ready"] .verdict')
     made.page.get_by_role("tab", name="Train").click()
     made.page.wait_for_selector(".train select[name=preset] option", state="attached")
     yield made

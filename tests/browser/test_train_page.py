@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from studio import prepare_tiny, set_field, wait_for_state
@@ -90,14 +89,17 @@ def test_a_system_of_the_comparison_brings_its_own_preset(studio: Visit) -> None
     assert page.input_value(".train select[name=detector]") == "unet"
 
 
-@pytest.mark.parametrize("gpu", [None, {"name": "Stand-in 9000", "memory": 3_000_000_000, "memory_total": 8_000_000_000}])
-def test_the_load_shown_names_a_gpu_where_one_trains(studio: Visit, tmp_path: Path, gpu: dict[str, Any] | None) -> None:
-    run = RunDir.create(tmp_path / "home" / "runs" / "0001-parts", preset("tiny"), tmp_path, name="Parts")
-    run.record({"event": "resources", "cpu": 97.4, "memory": 1_200_000_000, "memory_total": 12_000_000_000, "gpu": gpu})
-    run.write_status("stopped", step=1, total=10)
+def test_the_load_shown_names_a_gpu_where_one_trains(studio: Visit, tmp_path: Path) -> None:
+    gpu = {"name": "Stand-in 9000", "memory": 3_000_000_000, "memory_total": 8_000_000_000}
+    for number, load in enumerate((None, gpu), start=1):
+        run = RunDir.create(tmp_path / "home" / "runs" / f"000{number}-parts", preset("tiny"), tmp_path, name=f"Parts {number}")
+        run.record({"event": "resources", "cpu": 97.4, "memory": 1_200_000_000, "memory_total": 12_000_000_000, "gpu": load})
+        run.write_status("stopped", step=1, total=10)
     page = studio.page
-    page.click(".train-runs li button")
-    page.wait_for_selector(".train-run .load:has-text('Processor 97 % of one core')")
-    shown = page.inner_text(".train-run .load")
-    assert "memory 1.2 GB of 12.0 GB (10 %)" in shown
-    assert ("Stand-in 9000: 3.0 GB of 8.0 GB" in shown) == (gpu is not None)
+    for name, gpu_shown in (("Parts 1", False), ("Parts 2", True)):
+        page.click(f".train-runs li button:has-text('{name}')")
+        page.wait_for_selector(f".train-run h2:text-is('{name}')")
+        page.wait_for_selector(".train-run .load:has-text('Processor 97 % of one core')")
+        shown = page.inner_text(".train-run .load")
+        assert "memory 1.2 GB of 12.0 GB (10 %)" in shown
+        assert ("Stand-in 9000: 3.0 GB of 8.0 GB" in shown) == gpu_shown

@@ -14,7 +14,7 @@ const TEMPLATE = `
   <p class="about"></p>
   <p class="detail"></p>
   <div class="train-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" hidden><i></i></div><p class="pace"></p>
-  <section class="result best" hidden></section>
+  <section class="best" hidden></section>
   <figure class="parallel" hidden><figcaption>Each line is a training; the stronger its colour, the better on held-out images. Drag along an axis to pick some out.</figcaption><div class="chart"></div></figure>
   <p class="train-kinds">AUROC and separation are those on held-out images. A click opens the training.</p>
   <div class="trials"></div>
@@ -111,7 +111,7 @@ class SearchView {
       node('h3', {textContent: 'Best on held-out images'}),
       node('p', {textContent: `${values}: AUROC ${trial.auroc.toFixed(3)}, the two mean scores ${number(trial.separation)} standard deviations apart.`}),
       node('p', {textContent: `It was chosen among ${count} by these images, so say so when you report it, and measure it on images that nobody chose by.`}),
-      node('p', {}, button));
+      button);
   }
 
   failures(failed) {
