@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from panda_core.errors import ImageError
 from panda_core.history import History, HistoryError, Mark, Source
 from panda_core.inspection import Inspection
@@ -17,24 +19,31 @@ from panda_core.ui.engine import Engine, ModelEntry
 log = logging.getLogger(__name__)
 REMEMBERED = 20_000
 """Inspections whose entry is known without asking the database: those a person may still mark."""
-Key = tuple[str, str, float]
+SAME = 0.02
+"""Scores that differ by less than this share of the normal scores' spread are of the same look at an image (in bf16 up to half of it)."""
+Key = tuple[str, str]
 
 
 class Recorder:
-    """Writes inspections and marks; the same file seen again by the same model with the same score is the same entry."""
+    """Writes inspections and marks; the same file seen again by the same model with the same score (`SAME`) is the same entry."""
 
     def __init__(self, history: History, *, ignore: Sequence[Path] = ()) -> None:
         """``ignore``: files that are nobody's work, such as examples. The history's own copies are ignored, too."""
         self.history = history
         self._ignored = {path.resolve() for path in ignore}
-        self._entries: OrderedDict[Key, int] = OrderedDict()
+        self._entries: OrderedDict[Key, tuple[int, float]] = OrderedDict()
+        """(file, model) -> entry of its last inspection, and the score."""
         self._lock = threading.Lock()
 
     def seen(self, inspection: Inspection, *, source: Source, keep: bool = True) -> None:
         """Remember an inspection with the verdict at the thresholds in use; ``keep``: with a copy of the image, if the setting says so."""
         path = Path(inspection.source)
-        key = _key(inspection)
-        if key in self._entries or path.resolve() in self._ignored or path.resolve().is_relative_to(self.history.copies.folder.resolve()):
+        key = (inspection.source, inspection.model)
+        if (
+            self._knows(key, inspection)
+            or path.resolve() in self._ignored
+            or path.resolve().is_relative_to(self.history.copies.folder.resolve())
+        ):
             return
         try:
             entry = self.history.add(inspection, decide(inspection), path=path, source=source, keep=keep)
@@ -42,22 +51,25 @@ class Recorder:
             log.exception("An inspection is missing in the history")
             return
         with self._lock:
-            self._entries[key] = entry
+            self._entries.pop(key, None)
+            self._entries[key] = (entry, inspection.score)
             while len(self._entries) > REMEMBERED:
                 self._entries.popitem(last=False)
 
+    def _knows(self, key: Key, inspection: Inspection) -> bool:
+        """Whether this is the inspection that was remembered last: alone or in a batch, a network's numbers differ by a little."""
+        known = self._entries.get(key)
+        return known is not None and abs(known[1] - inspection.score) <= SAME * float(np.std(inspection.calibration.normal_scores))
+
     def mark(self, inspection: Inspection, mark: str) -> None:
         """Remember what the person says of an inspection: "normal", "anomalous", or "" (taken back)."""
-        entry = self._entries.get(_key(inspection))
-        if entry is not None:
-            self._say(entry, mark)
+        self.mark_file(inspection.model, Path(inspection.source), mark)
 
     def mark_file(self, model: str, path: Path, mark: str) -> None:
         """The same for a file, in the last inspection of it by this model."""
-        with self._lock:
-            entry = next((entry for key, entry in reversed(self._entries.items()) if key[:2] == (str(path), model)), None)
-        if entry is not None:
-            self._say(entry, mark)
+        known = self._entries.get((str(path), model))
+        if known is not None:
+            self._say(known[0], mark)
 
     def _say(self, entry: int, mark: str) -> None:
         known: dict[str, Mark] = {"normal": "normal", "anomalous": "anomalous"}
@@ -115,7 +127,3 @@ class RecordingEngine:
     def forget(self, model: str) -> None:
         """As the engine's."""
         self._engine.forget(model)
-
-
-def _key(inspection: Inspection) -> Key:
-    return inspection.source, inspection.model, inspection.score

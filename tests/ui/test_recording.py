@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from engine_double import LEAF, FakeEngine, draw_spot
 
@@ -27,6 +29,14 @@ def test_an_image_is_remembered_once_however_often_it_is_opened(history: History
         engine.inspect("leaf", spot)
     page = history.search()
     assert [(entry.name, entry.model, entry.verdict) for entry in page.entries] == [("spot.png", "leaf", "anomalous")]
+
+
+def test_a_score_that_differs_by_rounding_is_the_same_look_and_another_score_a_new_one(history: History, spot: Path) -> None:
+    recorder, inspection = Recorder(history), FakeEngine(LEAF).inspect("leaf", spot)
+    spread = float(np.std(inspection.calibration.normal_scores))
+    for score, entries in ((0.0, 1), (0.01, 1), (0.5, 2), (0.49, 2)):
+        recorder.seen(replace(inspection, score=inspection.score + score * spread), source="single")
+        assert history.search().total == entries
 
 
 def test_examples_and_the_historys_own_copies_are_nobodys_work(history: History, spot: Path) -> None:
