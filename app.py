@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import importlib.util
 import ipaddress
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -61,5 +63,25 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
+def _run() -> None:
+    """The program: ends with main's status.
+
+    A thread that is still in torch when the interpreter is torn down would abort the process, so after all that is to be
+    done at exit (what is registered first comes last) the process simply ends.
+    """
+    status = [1]
+
+    def leave() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status[0])
+
+    atexit.register(leave)
+    try:
+        status[0] = main()
+    except SystemExit as error:  # argparse has said what is wrong
+        status[0] = error.code if isinstance(error.code, int) else 1
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _run()
