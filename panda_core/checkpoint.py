@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast, get_args
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from panda_core.card import CARD_FILE, TENSOR_FILE, Card, read_card
 from panda_core.config import Config, Fusion
@@ -49,6 +49,12 @@ class DetectorModule(Detector, Protocol):
 
     def eval(self) -> Any:
         """nn.Module.eval."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """nn.Module.parameters."""
+
+    def buffers(self) -> Iterator[Tensor]:
+        """nn.Module.buffers."""
 
 
 @dataclass

@@ -124,7 +124,7 @@ def test_a_mistake_opens_with_its_model_and_a_reload_finds_the_results(visit: Vi
     assert page.get_by_role("tab", name="Inspect").get_attribute("aria-selected") == "true"
     page.wait_for_selector("#foot:has-text('discs')")
 
-    page.reload()
+    visit.reload()
     page.wait_for_selector("#open:not([disabled])")
     show(visit)
     page.wait_for_selector('.evaluate[data-state="ready"]')

@@ -39,7 +39,7 @@ def test_a_grid_is_searched_and_the_best_is_named_with_what_it_is_worth(studio: 
     page.wait_for_selector(".train-search:not([hidden])")
     wait_for_search(studio, "running")
 
-    page.reload()
+    studio.reload()
     page.wait_for_selector("#open:not([disabled])")
     page.get_by_role("tab", name="Train").click()
     wait_for_search(studio, "done")

@@ -62,7 +62,7 @@ def test_stop_resume_discard_and_undo(studio: Visit, images: Path) -> None:
     page.click(".train-start")
     wait_for_state(studio, "running")
     page.wait_for_function("() => /Step [1-9]/.test(document.querySelector('.train-run .pace').textContent)", timeout=60_000)
-    page.reload()
+    studio.reload()
     page.wait_for_selector("#open:not([disabled])")
     page.get_by_role("tab", name="Train").click()
     page.click(".train-runs li button")

@@ -32,6 +32,12 @@ class Visit:
         # The viewer's script takes drops and pastes; it arrives after the page.
         self.page.wait_for_selector('.viewer:not([data-state="busy"])')
 
+    def reload(self) -> None:
+        """Load the page anew. What the page that is left says of its cut connections is not held against the new one."""
+        before = list(self.complaints)
+        self.page.reload(wait_until="commit")
+        self.complaints[:] = before
+
     def choose_file(self, *paths: Path) -> None:
         with self.page.expect_file_chooser() as chooser:
             self.page.click("#open")
