@@ -11,7 +11,7 @@ from gradio.events import api
 
 from panda_core.errors import ImageError, PandaError
 from panda_core.ui import handlers
-from panda_core.ui.engine import Engine
+from panda_core.ui.engine import BATCH, Engine
 from panda_core.ui.uploads import uploaded_file
 
 MOST_IMAGES = 256
@@ -25,9 +25,9 @@ class Api:
         self.engine = engine
 
     def publish(self) -> None:
-        """Add ``/inspect``, ``/inspect_batch`` and ``/models``; the network sees one call at a time."""
+        """Add ``/inspect``, ``/inspect_batch`` and ``/models``; calls that wait for the network share a pass."""
         for endpoint in (self.inspect, self.inspect_batch):
-            api(endpoint, api_name=endpoint.__name__, concurrency_id="inspect", concurrency_limit=1)
+            api(endpoint, api_name=endpoint.__name__, concurrency_id="inspect", concurrency_limit=BATCH)
         api(self.models, api_name="models", concurrency_limit=None)
 
     def inspect(self, image: gr.FileData, model: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.inspection import Inspection, OperatingPoint
 from panda_core.library import default_model
 from panda_core.roi import RegionOfInterest, inspect_within, load_roi
+from panda_core.ui.together import Together
 
 if TYPE_CHECKING:
     from panda_core.inspector import Inspector
@@ -101,7 +102,7 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """The engine in this process. One Inspector per model, loaded on first use; networks run one at a time."""
+    """The engine in this process. One Inspector per model, loaded on first use; networks run one at a time, on all images that wait."""
 
     def __init__(self, *, device: str = "auto", model: str | None = None) -> None:
         """``device`` as `Inspector.load` takes it; ``model``: name or folder of the model to list first. Raises ModelError without it."""
@@ -111,6 +112,7 @@ class LocalEngine:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._ready = threading.Event()
+        self._together = Together(self._network, self._at_once, lambda paths: next(_groups(paths)))
 
     @property
     def ready(self) -> bool:
@@ -147,6 +149,8 @@ class LocalEngine:
     def inspect(self, model: str, path: Path) -> Inspection:
         """Inspect the image file with the named model, within its region of interest. Raises ImageError, ModelError, RoiError."""
         roi = load_roi(model)
+        if roi is None:
+            return self._together.inspect(model, path)
         with self._network():
             return self._look(model, path, roi)
 
@@ -172,13 +176,14 @@ class LocalEngine:
     def _look_at_all(self, model: str, group: Sequence[Path], roi: RegionOfInterest | None) -> list[Inspection | ImageError]:
         with self._network():
             if roi is None:
-                return list(self._inspector(model).inspect_many(group, batch=BATCH))
+                return self._at_once(model, group)
             return [self._try_look(model, path, roi) for path in group]
 
-    def _look(self, model: str, path: Path, roi: RegionOfInterest | None) -> Inspection:
+    def _at_once(self, model: str, group: Sequence[Path]) -> list[Inspection | ImageError]:
+        return list(self._inspector(model).inspect_many(group, batch=BATCH))
+
+    def _look(self, model: str, path: Path, roi: RegionOfInterest) -> Inspection:
         inspector = self._inspector(model)
-        if roi is None:
-            return inspector.inspect(path)
         found = inspect_within(lambda picture, seen: inspector.inspect(picture, seen=seen), read_image(path), roi)
         return dataclasses.replace(found, source=str(path))
 

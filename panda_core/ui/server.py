@@ -156,7 +156,7 @@ def serve(build: Build, *, host: str, port: int) -> int:
     print(f"PANDA Inspector: http://{f'[{shown}]' if ':' in shown else shown}:{listener.getsockname()[1]}  (Ctrl+C stops it)", flush=True)
     logging.getLogger("uvicorn.error").addFilter(_not_cancelled)
     try:
-        return asyncio.run(_serve(build, listener))
+        return _serve(build, listener)
     except KeyboardInterrupt:
         return 0
 
@@ -167,13 +167,13 @@ def _not_cancelled(record: logging.LogRecord) -> bool:
     return not (cut or record.getMessage().startswith("Cancel "))
 
 
-async def _serve(build: Build, listener: socket.socket) -> int:
+def _serve(build: Build, listener: socket.socket) -> int:
     def stop() -> None:
         server.should_exit = True
 
     doorman = Doorman(build, on_failure=stop)
     server = uvicorn.Server(uvicorn.Config(doorman, log_level="warning", lifespan="on", timeout_graceful_shutdown=1))
-    await server.serve(sockets=[listener])
+    server.run(sockets=[listener])
     if doorman.failure is None:
         return 0
     if isinstance(doorman.failure, PandaError):
