@@ -211,9 +211,9 @@ class _Page:
 
     @staticmethod
     def _to_front(updates: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-        """The same updates, with the tab Inspect in front."""
-        for update in updates:
-            yield *update, gr.Tabs(selected="inspect")
+        """The same updates, the first of which brings the tab Inspect to the front: after it a person may have gone elsewhere."""
+        for number, update in enumerate(updates):
+            yield *update, gr.skip() if number else gr.Tabs(selected="inspect")
 
     def _recalibrate(self, model: str, normal: list[Path], anomalous: list[Path], name: str) -> str:
         from panda_core.feedback import recalibrate
