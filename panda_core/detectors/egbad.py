@@ -4,7 +4,7 @@ Literal: the discriminator sees pairs (x, E(x)) and (G(z), z), generator and enc
 alpha ||x - G(E(x))||_1 + (1 - alpha) ||f(x, E(x)) - f(G(E(x)), E(x))||_1 with alpha = 0.9 (feature_share = 0.1), f the
 discriminator's last hidden layer (the paper's feature matching; its other variant takes the cross-entropy).
 Open or reduced: DCGAN's widths; GroupNorm in the discriminator, whose features must mean the same for one image as in training;
-no dropout in it, and averages of the weights are not kept.
+dropout of 0.5 before its dense layers; averages of the weights are not kept.
 Reads `baseline`: width, latent, feature_share; `train`: critic_lr, generator_lr.
 """
 

@@ -16,6 +16,8 @@ from panda_core.nets.normalisation import normalise
 
 PAIR_WIDTH = 512
 """Units of the two dense layers that judge a pair (image, z): EGBAD's for z; its joint layer has twice as many."""
+PAIR_DROPOUT = 0.5
+"""Share of what these layers see that is left out in training."""
 
 
 class LatentGenerator(nn.Module):
@@ -61,6 +63,8 @@ class PairDiscriminator(nn.Module):
         super().__init__()
         self.of_image = Contraction(width, size, "group")
         self.of_z = nn.Sequential(nn.Linear(latent, PAIR_WIDTH), nn.LeakyReLU(0.2))
+        # Without dropout the discriminator of a few hundred images is right after some steps, and encoder and generator learn nothing.
+        self.forget = nn.Dropout(PAIR_DROPOUT)
         seen = self.of_image.channels * self.of_image.side**2
         self.join = nn.Sequential(nn.Linear(seen + PAIR_WIDTH, 2 * PAIR_WIDTH), nn.LeakyReLU(0.2))
         self.judge = nn.Linear(2 * PAIR_WIDTH, 1)
@@ -68,5 +72,5 @@ class PairDiscriminator(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """(logit B, features B x 1024 of the last hidden layer), both float32; a high logit says (x, E(x)), a low one (G(z), z)."""
-        features = self.join(torch.cat([self.of_image(x).flatten(1), self.of_z(z)], dim=1))
-        return self.judge(features).flatten().float(), features.float()
+        features = self.join(self.forget(torch.cat([self.of_image(x).flatten(1), self.of_z(z)], dim=1)))
+        return self.judge(self.forget(features)).flatten().float(), features.float()

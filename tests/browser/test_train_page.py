@@ -103,3 +103,15 @@ def test_the_load_shown_names_a_gpu_where_one_trains(studio: Visit, tmp_path: Pa
         shown = page.inner_text(".train-run .load")
         assert "memory 1.2 GB of 12.0 GB (10 %)" in shown
         assert ("Stand-in 9000: 3.0 GB of 8.0 GB" in shown) == gpu_shown
+
+
+def test_images_are_dropped_and_folders_are_not_mixed(studio: Visit, images: Path) -> None:
+    page, good = studio.page, images / "train" / "good"
+    studio.drag(".train-form", good, until="dragOver")
+    assert "Drop normal images" in (page.get_attribute(".train", "data-drop") or "")
+    studio.drag(".train-form", images)
+    page.wait_for_selector(".train-message:has-text('several folders')")
+    assert page.input_value(".train input[name=folder]") == "" and page.get_attribute(".train", "data-drop") is None
+    studio.drag(".train-form", good)
+    page.wait_for_selector(".train-survey:not([hidden])")
+    assert page.inner_text(".train-counts").splitlines()[:2] == ["normal", str(len(list(good.iterdir())))]

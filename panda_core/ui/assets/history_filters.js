@@ -17,7 +17,7 @@ export function buildFilters(onChange) {
   });
   const [model, verdict, mark, order] = [choice('Model', [['', 'Any model']]), choice('Verdict', VERDICTS), choice('Mark', MARKS), choice('Order', ORDERS)];
   const [since, until] = [day('From day'), day('To day')];
-  const days = node('span', {className: 'history-days'}, since, node('span', {textContent: '–'}), until);
+  const days = node('span', {className: 'history-days'}, node('span', {textContent: 'Days'}), since, node('span', {textContent: '–'}), until);
   const [low, high] = [score('Score from'), score('Score to')];
   const scores = node('span', {className: 'history-scores'}, low, node('span', {textContent: '–'}), high);
   const clear = node('button', {type: 'button', textContent: 'Clear', hidden: true});

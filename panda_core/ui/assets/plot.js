@@ -39,7 +39,7 @@ export function createPlot({what = 'Calibration scores'} = {}) {
   function show(next) {
     state.shown = next;
     state.seen = next.range;
-    key.replaceChildren(...legend(next));
+    key.replaceChildren(node('span', {textContent: `${what}:`}), ...legend(next));
     draw();
     putBoth();
     whenIdle(async () => {

@@ -1,6 +1,7 @@
 // The Train tab: runs and grid searches at the left, a new training or the chosen one at the right. Everything shown is asked of the server again and
 // again, because it is all on the disk: a reload, a second tab or a restarted server show the same.
 
+import {acceptDrops} from './intake.js';
 import {createForm} from './train_form.js';
 import {createRunView} from './train_run.js';
 import {createSearchView} from './train_search.js';
@@ -10,6 +11,8 @@ import {node} from './text.js';
 const BUSY = 1000; // ms between questions while a training is at work and the tab is in sight
 const IDLE = 5000; // ms otherwise
 const UNDO = 30_000; // ms for which a discarded training is offered back
+const HINT = 'Drop normal images, a folder of them, or a zip file';
+const MIXED = 'What you dropped lies in several folders, which an upload would mix. Drop one folder of normal images, a zip file, or type the path above.';
 
 export function mount({element, props, trigger, server, upload}) {
   new Train(element.querySelector('.train'), {trigger, server, upload, folders: props.value?.folders !== false, example: props.value?.example || ''});
@@ -23,6 +26,7 @@ class Train {
     this.form = createForm(this.find('.train-form'), {ask, upload, folders, example, say: text => this.say(text), onStarted: (id, kind) => this.choose(id, kind)});
     this.view = createRunView(this.find('.train-run'), {ask, act: (what, id, extra) => this.act(what, id, extra)});
     this.search = createSearchView(this.find('.train-search'), {act: (what, id) => this.actOnSearch(what, id), open: id => this.choose(id)});
+    acceptDrops(root, {kinds: root.dataset.kinds, hint: HINT, take: files => this.take(files), refuse: text => this.say(text)});
     this.find('.train-new').addEventListener('click', () => this.choose(''));
     this.find('.train-undo button').addEventListener('click', () => this.undo());
     this.poll();
@@ -41,6 +45,14 @@ class Train {
       this.unreachable = true;
       return null;
     }
+  }
+
+  /** Images for a new training. Of several folders one may hold the anomalies. */
+  take(files) {
+    const folders = new Set(files.map(({name}) => name.slice(0, name.lastIndexOf('/') + 1)));
+    if (folders.size > 1) { this.say(MIXED); return; }
+    this.choose('');
+    this.form.take(files.map(({file}) => file));
   }
 
   say(text) {
