@@ -21,6 +21,7 @@ from panda_core.inspection import BoundaryKind, Inspection
 from panda_core.scoring import metrics
 from panda_core.scoring.decision import boundary_in_use
 from panda_core.scoring.maps import resize_map
+from panda_core.trivial import baseline_beside
 
 if TYPE_CHECKING:
     from panda_core.inspector import Inspector
@@ -82,6 +83,8 @@ class Report:
     """(recall, precision), thinned."""
     images: tuple[JudgedImage, ...]
     """Those that were read, in the order of the folder."""
+    trivial_auroc: float | None = None
+    """Of colour statistics alone, learnt from the folder's ``train``; None where it has none."""
     milliseconds: float = 0.0
     """Median time of one image, network and scoring."""
     problems: tuple[str, ...] = ()
@@ -136,8 +139,11 @@ def evaluate(
 
     Raises FolderError where one of the classes has no readable image.
     """
-    report = measure(labelled_test(Path(folder)), inspector.inspect, Path(folder), seed=seed, on_progress=on_progress, on_image=on_image)
-    return replace(report, model=inspector.model.name, device=str(inspector.device))
+    folder = Path(folder)
+    samples = labelled_test(folder)
+    report = measure(samples, inspector.inspect, folder, seed=seed, on_progress=on_progress, on_image=on_image)
+    trivial = baseline_beside(folder, samples)
+    return replace(report, model=inspector.model.name, device=str(inspector.device), trivial_auroc=trivial)
 
 
 def measure(
@@ -152,7 +158,7 @@ def measure(
     """Measure whatever ``inspect`` is (it raises ImageError for what it cannot read) on images below ``folder``.
 
     ``on_image`` gets each image that was read, with its inspection; the pictures are not kept. ``on_progress`` is called after each
-    image and may raise to end the measurement. The report's ``device`` is "": only the caller knows it.
+    image and may raise to end the measurement. The report's ``device`` is "", its ``trivial_auroc`` None: the caller sees to them.
     Raises FolderError where one of the classes has no readable image.
     """
     seen: list[tuple[JudgedImage, Inspection]] = []

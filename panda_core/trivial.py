@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from panda_core.data.folders import LabelledImage
+from panda_core.data.folders import LabelledImage, find_images
 from panda_core.data.images import read_image
-from panda_core.errors import FolderError, ImageError
+from panda_core.errors import CalibrationError, FolderError, ImageError
 from panda_core.inspection import Picture
 from panda_core.scoring.metrics import auroc
 
@@ -32,6 +32,16 @@ def trivial_baseline(train: Sequence[Path], test: Sequence[LabelledImage]) -> fl
     scores = trivial_scores(train, [sample.path for sample in test])
     read = [index for index, score in enumerate(scores) if score is not None]
     return auroc(np.array([test[index].label != "good" for index in read]), np.array([scores[index] for index in read]))
+
+
+def baseline_beside(folder: Path, test: Sequence[LabelledImage]) -> float | None:
+    """`trivial_baseline` of a labelled folder that has a ``train`` to learn from; None without that, or with too little in it."""
+    if not (folder / "train").is_dir():
+        return None
+    try:
+        return trivial_baseline(find_images(folder)[0], test)
+    except (FolderError, CalibrationError):
+        return None
 
 
 def trivial_scores(train: Sequence[Path], test: Sequence[Path]) -> list[float | None]:

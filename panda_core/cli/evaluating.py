@@ -69,6 +69,8 @@ def _print(report: Report) -> None:
     table.add_row("AUROC (95 % interval)", f"{report.auroc:.3f} ({low:.3f} to {high:.3f})")
     low, high = report.auprc_ci
     table.add_row("AUPRC (95 % interval; guessing)", f"{report.auprc:.3f} ({low:.3f} to {high:.3f}; {report.prevalence:.3f})")
+    if report.trivial_auroc is not None:
+        table.add_row("AUROC of colour statistics alone", f"{report.trivial_auroc:.3f}")
     for name, value in report.error_auroc.items():
         table.add_row(f"AUROC of {name} alone", f"{value:.3f}")
     for name, value in report.defect_auroc.items():

@@ -97,7 +97,9 @@ def _apart(difference: Difference) -> str:
 
 
 def _intervals(measured: Sequence[Measured]) -> str:
-    text = "In brackets: 95 % intervals. False alarms and misses are those at each model’s own boundary."
+    trivial = measured[0].report.trivial_auroc
+    text = "" if trivial is None else f"Colour statistics alone reach an AUROC of {number(trivial)} on these images. "
+    text += "In brackets: 95 % intervals. False alarms and misses are those at each model’s own boundary."
     if len(measured) > 1:
         text += " Where an interval beside the first model holds 0, these images cannot tell the two apart."
     return text

@@ -17,6 +17,7 @@ from panda_core.report.evaluation import Measured, write_evaluation, write_evalu
 from panda_core.report.hardest import MOST, HardestPictures
 from panda_core.report.markup import KINDS
 from panda_core.roi import load_roi
+from panda_core.trivial import baseline_beside
 from panda_core.ui.batch_session import subject_of
 from panda_core.ui.engine import Engine
 from panda_core.ui.work import Work, file_name, job_value
@@ -39,6 +40,7 @@ class EvaluateSession(Work):
         """In the order of the models that were asked for."""
         self._values: list[dict[str, Any]] = []
         self._failures: list[str] = []
+        self._trivial: float | None = None
 
     def evaluate(self, models: Sequence[str], opens: Opens) -> None:
         """Begin: open the folder, then measure one model after the other. For a fresh session only. Raises PandaError: no such model."""
@@ -81,6 +83,8 @@ class EvaluateSession(Work):
 
     def _work(self, models: Mapping[str, str], opens: Opens, job: Job) -> None:
         self.source = source = opens(self.place / "source", job.stopping)
+        job.what = "Measuring colour statistics"
+        self._trivial = baseline_beside(source.folder, source.samples)
         job.total = len(source.samples) * len(models)
         for number, (name, title) in enumerate(models.items(), start=1):
             job.what = f"Measuring {title}" if len(models) == 1 else f"Measuring {title} ({number} of {len(models)})"
@@ -99,7 +103,8 @@ class EvaluateSession(Work):
                 raise StoppedError
 
         report = measure(source.samples, partial(self._engine.inspect, model), source.folder, on_progress=heed, on_image=pictures.see)
-        one = Measured(replace(report, device=self._engine.device), subject_of(model, self._engine.models()), pictures.pictures)
+        report = replace(report, device=self._engine.device, trivial_auroc=self._trivial)
+        one = Measured(report, subject_of(model, self._engine.models()), pictures.pictures)
         value = _value(model, one, self.measured[0].report if self.measured else None)
         self.measured.append(one)
         self._values.append(value)
@@ -118,6 +123,7 @@ def _value(model: str, one: Measured, first: Report | None) -> dict[str, Any]:
         "prevalence": report.prevalence,
         "auroc": [report.auroc, *report.auroc_ci],
         "auprc": [report.auprc, *report.auprc_ci],
+        "trivial": report.trivial_auroc,
         "apart": [apart.auroc, *apart.ci] if apart else None,
         "pixelAuroc": report.pixel_auroc,
         "aupro": report.aupro,

@@ -81,7 +81,9 @@ def test_two_models_are_measured_compared_and_exported(visit: Visit, toy_folder:
         assert f"{model['auroc']:.3f}" in rows.nth(at).inner_text()
     rows.nth(1).click()
     page.wait_for_function("area => document.querySelector('.evaluate-figures b').textContent === area", arg=f"{models[1]['auroc']:.3f}")
-    assert page.locator(".evaluate-figures dt").all_inner_texts() == ["AUROC", "AUPRC", "Pixel AUROC", "AUPRO", "Time an image"]
+    assert page.locator(".evaluate-figures dt").all_inner_texts() == [
+        *("AUROC", "AUPRC", "Pixel AUROC", "AUPRO", "Colour alone", "Time an image"),
+    ]
     with page.expect_download() as download:
         page.click(".evaluate [data-export=html]")
     download.value.save_as(tmp_path / "report.html")

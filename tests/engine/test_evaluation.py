@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from panda_core.data.folders import LabelledImage
+from panda_core.data.folders import LabelledImage, labelled_test
+from panda_core.data.images import list_images
 from panda_core.errors import CalibrationError, FolderError
 from panda_core.evaluation import Report, auroc_difference, evaluate
 from panda_core.inspector import Inspector
-from panda_core.trivial import trivial_baseline
+from panda_core.trivial import baseline_beside, trivial_baseline
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +140,20 @@ def test_the_baseline_sees_a_colour_cast_and_nothing_where_there_is_nothing(tmp_
     same = [LabelledImage(path, "same", None) for path in write_noise(tmp_path / "same", count=80, seed=3)]
     assert trivial_baseline(train, good + red) > 0.99
     assert 0.35 < trivial_baseline(train, good + same) < 0.65
+
+
+def test_a_folder_without_images_to_learn_from_has_no_baseline(toy_folder: Path, tmp_path: Path) -> None:
+    samples = labelled_test(toy_folder)
+    assert baseline_beside(toy_folder, samples) == trivial_baseline(list_images(toy_folder / "train" / "good"), samples)
+    shutil.copytree(toy_folder / "test", tmp_path / "test")
+    assert baseline_beside(tmp_path, samples) is None
+    (tmp_path / "train" / "good").mkdir(parents=True)
+    assert baseline_beside(tmp_path, samples) is None
+    shutil.copy(toy_folder / "train" / "good" / "000.png", tmp_path / "train" / "good")
+    assert baseline_beside(tmp_path, samples) is None
+
+
+def test_an_evaluation_says_what_colour_alone_reaches(inspector: Inspector, toy_folder: Path) -> None:
+    report = evaluate(inspector, toy_folder)
+    assert report.trivial_auroc == baseline_beside(toy_folder, labelled_test(toy_folder))
+    assert report.to_dict()["trivial_auroc"] == report.trivial_auroc

@@ -111,6 +111,7 @@ function figures(result) {
     ['AUROC', number(result.auroc[0]), `${number(result.auroc[1])} to ${number(result.auroc[2])}`],
     ['AUPRC', number(result.auprc[0]), `${number(result.auprc[1])} to ${number(result.auprc[2])}; guessing ${number(result.prevalence)}`],
     ...(result.pixelAuroc === null ? [] : [['Pixel AUROC', number(result.pixelAuroc), 'by the masks'], ['AUPRO', number(result.aupro), 'up to 30 % false pixels']]),
+    ...(result.trivial === null ? [] : [['Colour alone', number(result.trivial), 'AUROC of colour statistics']]),
     ['Time an image', `${result.ms.toFixed(0)} ms`, `median, ${result.device}`],
   ];
   return facts.map(([name, value, more]) => node('div', {}, node('dt', {textContent: name}), node('dd', {}, node('b', {textContent: value}), node('span', {textContent: more}))));
@@ -119,6 +120,9 @@ function figures(result) {
 function advice(result, kinds) {
   const parts = [`${result.title}. Intervals are 95 % and cover the choice of these images.`];
   if (Math.min(kinds.normal.length, kinds.anomalous.length) < ENOUGH) parts.push(`With fewer than ${ENOUGH} images of a class they are wide: measure on more before you decide.`);
+  if (result.trivial !== null && result.auroc[1] <= result.trivial) {
+    parts.push(`Colour statistics alone reach ${number(result.trivial)}: these images do not show that the model sees more than light and colour.`);
+  }
   if (result.region) parts.push('The model looks at its region only, as everywhere on this page; panda evaluate looks at whole images.');
   return parts.join(' ');
 }
