@@ -9,15 +9,13 @@ Reads `baseline`: width, latent, feature_share, inversion_steps, inversion_lr; `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from panda_core.config import Config, CriticConfig
 from panda_core.detectors.base import Examination, Phase
 from panda_core.detectors.game import GAME_BETAS
-from panda_core.detectors.state import load_parts, parts_state
+from panda_core.detectors.state import DetectorOfParts
 from panda_core.nets import losses
 from panda_core.nets.dcgan import DcganCritic
 from panda_core.nets.latent import LatentGenerator
@@ -27,16 +25,14 @@ START_SEED = 0
 """Of the z from which every search starts."""
 
 
-class AnoGan(nn.Module):
+class AnoGan(DetectorOfParts):
     """Generator and discriminator in turn; examining is a search and needs gradients."""
 
-    error_names: tuple[str, ...] = ("score",)
+    kept = ("generator", "critic")
     needs_grad = True
 
     def __init__(self, config: Config, features: FrozenFeatures | None) -> None:
-        """``features`` is not used."""
-        super().__init__()
-        self.config = config
+        super().__init__(config, features)
         width, latent, size = config.baseline.width, config.baseline.latent, config.data.size
         self.generator = LatentGenerator(width, latent, size)
         self.critic = DcganCritic(CriticConfig(width=width, norm="group"), size)
@@ -57,9 +53,6 @@ class AnoGan(nn.Module):
         with torch.no_grad():
             fake = self.generator(z)
         return {"critic": losses.critic(self.critic(x).logit, self.critic(fake).logit)}
-
-    def after_step(self, step: int) -> None:
-        """Nothing moves between steps."""
 
     def examine(self, x: Tensor) -> Examination:
         """score: the loss where the search ends. Deterministic; in float32. Must not be called in inference mode."""
@@ -87,11 +80,3 @@ class AnoGan(nn.Module):
 
     def _distance(self, x: Tensor, wanted: Tensor, image: Tensor) -> Tensor:
         return losses.mixed_l1(x - image, wanted - self.critic.body(image), self.config.baseline.feature_share)
-
-    def inference_state(self) -> dict[str, Tensor]:
-        """Generator and discriminator."""
-        return parts_state({"generator": self.generator, "critic": self.critic})
-
-    def load_inference_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of ``inference_state``. Raises ModelError."""
-        load_parts({"generator": self.generator, "critic": self.critic}, state)

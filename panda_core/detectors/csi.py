@@ -13,7 +13,6 @@ Reads `baseline`: width; `train`: generator_lr, batch, warmup_steps and adversar
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +20,7 @@ from torch.nn import functional
 
 from panda_core.config import Config
 from panda_core.detectors.base import Examination, Phase
-from panda_core.detectors.state import load_parts, parts_state
+from panda_core.detectors.state import DetectorOfParts
 from panda_core.nets.contrastive import contrastive_loss, random_view
 from panda_core.nets.perceptual import FrozenFeatures
 from panda_core.nets.wide import WideResNet
@@ -73,15 +72,13 @@ class Memory(nn.Module):
         return familiar
 
 
-class Csi(nn.Module):
+class Csi(DetectorOfParts):
     """One phase; a memory that is filled in the last steps and travels with the model."""
 
-    error_names: tuple[str, ...] = ("score",)
+    kept = ("body", "project", "name_turn", "memory")
 
     def __init__(self, config: Config, features: FrozenFeatures | None) -> None:
-        """``features`` is not used."""
-        super().__init__()
-        self.config = config
+        super().__init__(config, features)
         self.body = WideResNet(config.baseline.width, config.data.size)
         width = self.body.channels
         self.project = nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, DIMENSIONS))
@@ -127,14 +124,3 @@ class Csi(nn.Module):
         """score: minus the familiarity of the paper. No reconstruction, no residual."""
         self.eval()
         return Examination.of_score(x, x, -self.memory.familiarity(*self._features(x)))
-
-    def _inference_parts(self) -> dict[str, nn.Module]:
-        return {"body": self.body, "project": self.project, "name_turn": self.name_turn, "memory": self.memory}
-
-    def inference_state(self) -> dict[str, Tensor]:
-        """Network, heads and memory."""
-        return parts_state(self._inference_parts())
-
-    def load_inference_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of ``inference_state``. Raises ModelError."""
-        load_parts(self._inference_parts(), state)

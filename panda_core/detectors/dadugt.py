@@ -10,15 +10,13 @@ Reads `baseline`: width; `train`: generator_lr, warmup_steps and adversarial_ste
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from panda_core.config import Config
 from panda_core.detectors.base import Examination, Phase
-from panda_core.detectors.state import load_parts, parts_state
+from panda_core.detectors.state import DetectorOfParts
 from panda_core.nets.dirichlet import Answers, Dirichlets
 from panda_core.nets.perceptual import FrozenFeatures
 from panda_core.nets.transformations import TRANSFORMATIONS, transform, transform_each
@@ -30,15 +28,13 @@ FITTED_SHARE = 0.2
 """Share of the steps, at the end, whose answers the Dirichlets are fitted to."""
 
 
-class Dadugt(nn.Module):
+class Dadugt(DetectorOfParts):
     """One phase; the score needs 72 passes for an image."""
 
-    error_names: tuple[str, ...] = ("score",)
+    kept = ("classifier", "dirichlets")
 
     def __init__(self, config: Config, features: FrozenFeatures | None) -> None:
-        """``features`` is not used."""
-        super().__init__()
-        self.config = config
+        super().__init__(config, features)
         body = WideResNet(config.baseline.width, config.data.size)
         self.classifier = nn.Sequential(body, nn.Linear(body.channels, len(TRANSFORMATIONS)))
         self.answers, self.dirichlets = Answers(len(TRANSFORMATIONS)), Dirichlets(len(TRANSFORMATIONS))
@@ -78,14 +74,3 @@ class Dadugt(nn.Module):
         self.eval()
         answers = torch.stack([self._answer(transform(x, number)) for number in range(len(TRANSFORMATIONS))], dim=1)
         return Examination.of_score(x, x, self.dirichlets.strangeness(answers))
-
-    def _inference_parts(self) -> dict[str, nn.Module]:
-        return {"classifier": self.classifier, "dirichlets": self.dirichlets}
-
-    def inference_state(self) -> dict[str, Tensor]:
-        """Classifier and fitted Dirichlets."""
-        return parts_state(self._inference_parts())
-
-    def load_inference_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of ``inference_state``. Raises ModelError."""
-        load_parts(self._inference_parts(), state)

@@ -10,29 +10,25 @@ Reads `baseline`: width, latent, feature_share; `train`: critic_lr, generator_lr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from panda_core.config import Config
 from panda_core.detectors.base import Examination, Phase
 from panda_core.detectors.game import GAME_BETAS
-from panda_core.detectors.state import load_parts, parts_state
+from panda_core.detectors.state import DetectorOfParts
 from panda_core.nets import losses
 from panda_core.nets.latent import LatentEncoder, LatentGenerator, PairDiscriminator
 from panda_core.nets.perceptual import FrozenFeatures
 
 
-class Egbad(nn.Module):
+class Egbad(DetectorOfParts):
     """Encoder and generator against a discriminator of pairs."""
 
-    error_names: tuple[str, ...] = ("score",)
+    kept = ("generator", "encoder", "critic")
 
     def __init__(self, config: Config, features: FrozenFeatures | None) -> None:
-        """``features`` is not used."""
-        super().__init__()
-        self.config = config
+        super().__init__(config, features)
         width, latent, size = config.baseline.width, config.baseline.latent, config.data.size
         self.generator = LatentGenerator(width, latent, size)
         self.encoder = LatentEncoder(width, latent, size)
@@ -60,9 +56,6 @@ class Egbad(nn.Module):
         z = torch.randn(len(x), self.config.baseline.latent, device=x.device)
         return (x, self.encoder(x)), (self.generator(z), z)
 
-    def after_step(self, step: int) -> None:
-        """Nothing moves between steps."""
-
     @torch.no_grad()
     def examine(self, x: Tensor) -> Examination:
         """score: image distance and feature distance of x and G(E(x)), both beside E(x)."""
@@ -71,14 +64,3 @@ class Egbad(nn.Module):
         image = self.generator(z)
         difference = self.critic(x, z)[1] - self.critic(image, z)[1]
         return Examination.of_score(x, image, losses.mixed_l1(x - image, difference, self.config.baseline.feature_share))
-
-    def _inference_parts(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "encoder": self.encoder, "critic": self.critic}
-
-    def inference_state(self) -> dict[str, Tensor]:
-        """All three networks."""
-        return parts_state(self._inference_parts())
-
-    def load_inference_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of ``inference_state``. Raises ModelError."""
-        load_parts(self._inference_parts(), state)

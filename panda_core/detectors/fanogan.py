@@ -10,14 +10,12 @@ generator_lr (encoder, too), warmup_steps and adversarial_steps (their sum).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from panda_core.config import Config, CriticConfig
 from panda_core.detectors.base import Examination, Phase
-from panda_core.detectors.state import load_parts, parts_state
+from panda_core.detectors.state import DetectorOfParts
 from panda_core.nets import losses
 from panda_core.nets.dcgan import DcganCritic
 from panda_core.nets.latent import LatentEncoder, LatentGenerator
@@ -27,15 +25,13 @@ WASSERSTEIN_BETAS = (0.0, 0.9)
 """Adam's moments of WGAN-GP (arXiv 1704.00028)."""
 
 
-class FAnoGan(nn.Module):
+class FAnoGan(DetectorOfParts):
     """Generator against critic, then the encoder alone."""
 
-    error_names: tuple[str, ...] = ("score",)
+    kept = ("generator", "critic", "encoder")
 
     def __init__(self, config: Config, features: FrozenFeatures | None) -> None:
-        """``features`` is not used."""
-        super().__init__()
-        self.config = config
+        super().__init__(config, features)
         width, latent, size = config.baseline.width, config.baseline.latent, config.data.size
         self.generator = LatentGenerator(width, latent, size)
         self.critic = DcganCritic(CriticConfig(width=width, norm="group"), size)
@@ -79,9 +75,6 @@ class FAnoGan(nn.Module):
         of_pixels, of_features = (part.float().square().flatten(1).mean(dim=1) for part in differences)
         return of_pixels, of_features
 
-    def after_step(self, step: int) -> None:
-        """Nothing moves between steps."""
-
     @torch.no_grad()
     def examine(self, x: Tensor) -> Examination:
         """score: residual + kappa * feature distance of x and G(E(x))."""
@@ -89,14 +82,3 @@ class FAnoGan(nn.Module):
         image = self.generator(self.encoder(x))
         residual, of_features = self._distances(x, image)
         return Examination.of_score(x, image, residual + self.config.baseline.latent_weight * of_features)
-
-    def _inference_parts(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "critic": self.critic, "encoder": self.encoder}
-
-    def inference_state(self) -> dict[str, Tensor]:
-        """All three networks."""
-        return parts_state(self._inference_parts())
-
-    def load_inference_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of ``inference_state``. Raises ModelError."""
-        load_parts(self._inference_parts(), state)
