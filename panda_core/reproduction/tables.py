@@ -10,7 +10,7 @@ from panda_core.reproduction.failures import Failure
 from panda_core.reproduction.paper import BESIDE, FIG_3_MEANS, PED1, TABLE_1, TABLE_2, TABLE_3
 from panda_core.reproduction.plan import ABLATED, FIRST, FURTHER, LEAVE_ONE_OUT, Target
 from panda_core.reproduction.record import Record
-from panda_core.reproduction.systems import LOSSES, NETWORKS, SYSTEMS, TRIVIAL, of_role
+from panda_core.reproduction.systems import LOSSES, NETWORKS, PEERS, SYSTEMS, TRIVIAL, of_role
 from panda_core.scoring.resampling import seed_interval
 
 MISSING = "missing"
@@ -67,8 +67,8 @@ def compared_systems(results: Results, dataset: str, category: str) -> list[str]
 
 
 def title_of(system: str) -> str:
-    """The row's heading; a foreign system is called by its name."""
-    return SYSTEMS[system].title if system in SYSTEMS else system
+    """The row's heading; a system that nobody knows here is called by its name."""
+    return SYSTEMS[system].title if system in SYSTEMS else PEERS.get(system, system)
 
 
 def set_table(results: Results, target: Target) -> Table:

@@ -45,7 +45,7 @@ def test_the_trivial_baseline_is_the_bottom_row_of_every_table() -> None:
 
 def test_foreign_systems_appear_with_their_records() -> None:
     table = set_table(Results([made_up(system="anomalib-padim", detector="padim", preset="", size=224, auroc=0.75)]), ELPV)
-    assert row_of(table, "anomalib-padim")["AUROC"].startswith("0.750")
+    assert row_of(table, "PaDiM (anomalib)")["AUROC"].startswith("0.750")
 
 
 def test_three_seeds_give_an_interval_and_two_do_not() -> None:
