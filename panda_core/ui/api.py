@@ -27,7 +27,7 @@ class Api:
     def publish(self) -> None:
         """Add ``/inspect``, ``/inspect_batch`` and ``/models``; calls that wait for the network share a pass."""
         for endpoint in (self.inspect, self.inspect_batch):
-            api(endpoint, api_name=endpoint.__name__, concurrency_id="inspect", concurrency_limit=BATCH)
+            api(endpoint, api_name=endpoint.__name__, concurrency_id="inspect for programs", concurrency_limit=BATCH)
         api(self.models, api_name="models", concurrency_limit=None)
 
     def inspect(self, image: gr.FileData, model: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Inspection
 from panda_core.ui import handlers, panels
 from panda_core.ui.component import build_component, listener
-from panda_core.ui.engine import BATCH, Engine
+from panda_core.ui.engine import Engine
 from panda_core.ui.handlers import Playlist, Screen
 from panda_core.ui.uploads import KINDS, dropped_files, uploaded_file
 from panda_core.ui.view import View, discard, with_truth
@@ -28,8 +28,8 @@ SESSION_SECONDS = 3600
 WELCOME_EXAMPLE = 1
 """The second example has something to find."""
 LATEST: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
-INSPECTING: dict[str, Any] = {**LATEST, "concurrency_id": "inspect", "concurrency_limit": BATCH}
-"""Options of every event that inspects: of one page one at a time, the latest wins; pages that wait share a pass of the network."""
+INSPECTING: dict[str, Any] = {**LATEST, "concurrency_id": "inspect", "concurrency_limit": 1}
+"""Options of every event that inspects: one at a time, so that of one page's events the last one also answers last."""
 DECIDING: dict[str, Any] = {**LATEST, "concurrency_id": "decide", "concurrency_limit": 2}
 HTML = f'<div class="viewer" data-state="busy" data-kinds="{KINDS}"></div>'
 
