@@ -15,7 +15,7 @@ from panda_core.errors import PandaError
 from panda_core.ui.batch_session import EXPORTS, BatchSession, OnInspection, OnMark, Opens
 from panda_core.ui.component import ASSETS, build_component, listener
 from panda_core.ui.engine import Engine
-from panda_core.ui.uploads import KINDS, dropped_files, field, number
+from panda_core.ui.uploads import KINDS_OR_ZIP, dropped_files, field, number
 from panda_core.ui.work import Register
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
@@ -90,7 +90,7 @@ class BatchTab:
                 )
                 self._start = gr.Button("Inspect folder", variant="primary", elem_id="batch-start", visible=bool(self._roots), min_width=0)
                 self._upload = gr.UploadButton("Upload images or zip…", file_count="multiple", elem_id="batch-upload", min_width=0)
-            html = (ASSETS / "batch.html").read_text(encoding="utf-8").replace("KINDS", f"{KINDS} .zip")
+            html = (ASSETS / "batch.html").read_text(encoding="utf-8").replace("KINDS", KINDS_OR_ZIP)
             self.table = build_component({}, module="batch", html=html, elem_id="batch-results", server_functions=self._functions())
 
     def _wire(self, model: gr.Dropdown) -> None:

@@ -23,7 +23,7 @@ from panda_core.ui.component import ASSETS, build_component, listener
 from panda_core.ui.preparation import Preparation
 from panda_core.ui.search_desk import SearchDesk
 from panda_core.ui.train_desk import TrainDesk, hashes
-from panda_core.ui.uploads import KINDS, field, said, uploaded_file
+from panda_core.ui.uploads import KINDS_OR_ZIP, field, said, uploaded_file
 from panda_core.ui.work import Register
 
 ABANDONED = 86_400.0
@@ -45,7 +45,7 @@ class TrainTab:
         self._jobs, self._roots = jobs, tuple(roots)
         self.preparations: Register[Preparation] = Register()
         self.searches = SearchDesk(searches or Searches())
-        html = (ASSETS / "train.html").read_text(encoding="utf-8").replace("KINDS", f"{KINDS} .zip")
+        html = (ASSETS / "train.html").read_text(encoding="utf-8").replace("KINDS", KINDS_OR_ZIP)
         self.panel = build_component(
             {"folders": bool(self._roots), "example": str(self._roots[0]) if self._roots else ""},
             module="train",

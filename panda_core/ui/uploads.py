@@ -15,6 +15,7 @@ from panda_core.errors import ImageError, PandaError
 
 KINDS = " ".join(sorted(IMAGE_SUFFIXES))
 """Suffixes of images for the page's scripts, which refuse other files before they are sent."""
+KINDS_OR_ZIP = f"{KINDS} .zip"
 
 
 def uploaded_file(path: str) -> Path:
