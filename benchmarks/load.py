@@ -2,10 +2,8 @@
 
     python benchmarks/load.py --model leaf --people 5 --rounds 12
 
-Starts the app on a free port, sends it each person's own drawn leaves through `/inspect`, and compares every score with the one the
-same image gets alone. The clients speak plain HTTP over kept connections, as a browser does: five gradio_clients in one process take
-60 ms of a core for each call, and would mostly wait for each other. Prints JSON: median and 95th percentile of one client alone and of
-all together, their ratio, mixed-up answers.
+Starts the app on a free port, sends each client its own drawn leaves through `/inspect`, and compares every score with the one the
+same image gets alone. Prints JSON: median and 95th percentile of one client alone and of all together, their ratio, mixed-up answers.
 """
 
 from __future__ import annotations
@@ -20,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
-import httpx
 import numpy as np
+from gradio_client import Client, handle_file
 
 from panda_core.procedural.leaf import draw_leaf
 
@@ -85,27 +83,22 @@ def draw_images(folder: Path, person: int, rounds: int, size: int) -> list[Path]
     return paths
 
 
-def connect(url: str, *, patience: float = 120) -> httpx.Client:
+def connect(url: str, *, patience: float = 120) -> Client:
     """A client, once the page stands."""
-    client = httpx.Client(base_url=f"{url}/gradio_api", timeout=60)
     start = time.monotonic()
-    while client.get("/info").status_code != 200:
-        if time.monotonic() - start > patience:
-            raise TimeoutError(f"No page at {url} after {patience:.0f} s.")
-        time.sleep(0.5)
-    return client
+    while True:
+        try:
+            return Client(url, verbose=False)
+        except Exception:
+            if time.monotonic() - start > patience:
+                raise
+            time.sleep(0.5)
 
 
-def inspect(client: httpx.Client, model: str, path: Path) -> tuple[tuple[str, float], float]:
+def inspect(client: Client, model: str, path: Path) -> tuple[tuple[str, float], float]:
     """((file, score), seconds) of one call, upload included."""
     started = time.perf_counter()
-    (uploaded,) = client.post("/upload", files={"files": (path.name, path.read_bytes())}).raise_for_status().json()
-    image = {"path": uploaded, "meta": {"_type": "gradio.FileData"}}
-    event = client.post("/call/inspect", json={"data": [image, model]}).raise_for_status().json()["event_id"]
-    lines = client.get(f"/call/inspect/{event}").raise_for_status().text.splitlines()
-    if "event: complete" not in lines:
-        raise RuntimeError("\n".join(lines))
-    (found,) = json.loads(next(line for line in reversed(lines) if line.startswith("data: ")).removeprefix("data: "))
+    found = client.predict(handle_file(str(path)), model, api_name="/inspect")
     return (found["file"], found["score"]), time.perf_counter() - started
 
 
