@@ -31,6 +31,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from panda_core.procedural.leaf import LEAF_ANOMALIES, draw_leaf
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 ASSETS = ROOT / "panda_core" / "ui" / "assets"
@@ -238,14 +240,11 @@ def make_engine(model: str | None) -> tuple[Any, str]:
 
 
 def draw_images(folder: Path, count: int, size: int) -> None:
-    """Smooth noise as JPEG, some with a spot."""
-    rng = np.random.default_rng(0)
+    """Leaves as JPEG, every third with something on it: maps with as many regions as people see."""
     for number in range(count):
-        small = rng.normal(120, 20, (size // 16, size // 16, 3)).clip(0, 255).astype(np.uint8)
-        image = cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC)
-        if number % 3 == 0:
-            cv2.circle(image, (size // 2, size // 3), size // 20, (250, 250, 250), -1)
-        cv2.imwrite(str(folder / f"image_{number:05}.jpg"), image)
+        anomaly = LEAF_ANOMALIES[number // 3 % len(LEAF_ANOMALIES)] if number % 3 == 0 else None
+        image, _ = draw_leaf(number, size=size, anomaly=anomaly)
+        cv2.imwrite(str(folder / f"image_{number:05}.jpg"), image[..., ::-1])
 
 
 @contextmanager

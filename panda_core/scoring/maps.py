@@ -85,43 +85,62 @@ def regions(anomaly_map: FloatMap, threshold: float, *, minimum_area: int | None
 
     Regions of fewer than ``minimum_area`` pixels (default: 0.01 % of the image, at least 4) are specks and leave mask and list.
     """
-    least = max(4, anomaly_map.size // 10_000) if minimum_area is None else minimum_area
-    above = (anomaly_map > threshold).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
-    kept = stats[:, cv2.CC_STAT_AREA] >= least
-    kept[0] = False
-    number = np.zeros(count, dtype=np.int32)  # component -> region number from 1; 0 is background and specks
-    number[kept] = np.arange(1, kept.sum() + 1)
-    numbered = number[np.asarray(labels)]
-    mask = numbered > 0
-    pixels = np.flatnonzero(mask)
-    owner = numbered.ravel()[pixels].astype(np.intp) - 1
-    return mask, _measured(anomaly_map, pixels, owner, np.asarray(stats[kept]))
+    pixels, owner, areas = _components(anomaly_map, threshold, minimum_area)
+    mask = np.zeros(anomaly_map.shape, dtype=np.bool_)
+    mask.ravel()[pixels] = True
+    return mask, _measured(anomaly_map, pixels, owner, areas)
 
 
 def count_regions(anomaly_map: NDArray[np.floating], threshold: float, *, minimum_area: int | None = None) -> int:
-    """How many `regions` there are: several times quicker than measuring them."""
+    """How many `regions` there are, without measuring them."""
+    return len(_components(anomaly_map, threshold, minimum_area)[2])
+
+
+def _components(
+    anomaly_map: NDArray[np.floating], threshold: float, minimum_area: int | None
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Flat indices of the pixels in regions, in reading order; the region of each, from 0; the regions' areas."""
     least = max(4, anomaly_map.size // 10_000) if minimum_area is None else minimum_area
-    above = (anomaly_map > threshold).view(np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
-    return int(np.count_nonzero(np.asarray(stats)[1:, cv2.CC_STAT_AREA] >= least))
+    # OpenCV's own statistics take ten times as long as its labels, and longer than all that follows.
+    above = anomaly_map > threshold
+    count, labels = cv2.connectedComponents(above.view(np.uint8), connectivity=8)
+    pixels = np.flatnonzero(above)
+    owner = np.asarray(labels).ravel()[pixels].astype(np.intp) - 1
+    areas = np.bincount(owner, minlength=count - 1)
+    kept = areas >= least
+    if not kept.all():
+        stays = kept[owner]
+        pixels, owner = pixels[stays], (np.cumsum(kept) - 1)[owner[stays]]
+    return pixels, owner, areas[kept]
 
 
-def _measured(anomaly_map: FloatMap, pixels: NDArray[np.intp], owner: NDArray[np.intp], stats: NDArray[np.integer]) -> tuple[Region, ...]:
-    """One Region per row of cv2 statistics, from flat pixel indices and the row each belongs to; no pass over the image for each."""
-    values, width = anomaly_map.ravel()[pixels], anomaly_map.shape[1]
-    means = np.bincount(owner, weights=values, minlength=len(stats)) / stats[:, cv2.CC_STAT_AREA]
-    peaks = np.full(len(stats), -np.inf, dtype=values.dtype)
+def _measured(anomaly_map: FloatMap, pixels: NDArray[np.intp], owner: NDArray[np.intp], areas: NDArray[np.intp]) -> tuple[Region, ...]:
+    """One Region per area, from flat pixel indices and the region each belongs to; no pass over the image for each."""
+    width, count = anomaly_map.shape[1], len(areas)
+    values, x = anomaly_map.ravel()[pixels], pixels % width
+    means = np.bincount(owner, weights=values, minlength=count) / areas
+    peaks = np.full(count, -np.inf, dtype=values.dtype)
     np.maximum.at(peaks, owner, values)
-    at_peak = np.flatnonzero(values == peaks[owner])[::-1]  # backwards: of equal peaks the first in reading order is written last
-    places = np.zeros(len(stats), dtype=np.intp)
-    places[owner[at_peak]] = pixels[at_peak]
-    rows = zip(stats.tolist(), peaks.tolist(), means.tolist(), places.tolist(), strict=True)
+    at_peak = np.flatnonzero(values == peaks[owner])
+    left, right = np.full(count, width), np.zeros(count, dtype=np.intp)
+    np.minimum.at(left, owner, x)
+    np.maximum.at(right, owner, x)
+    top, bottom = _first(owner, pixels, count) // width, _first(owner[::-1], pixels[::-1], count) // width
+    places = _first(owner[at_peak], pixels[at_peak], count)
+    boxes = np.stack([left, top, right + 1, bottom + 1], axis=1)
+    rows = zip(areas.tolist(), boxes.tolist(), peaks.tolist(), means.tolist(), places.tolist(), strict=True)
     found = [
-        Region(area=area, box=(x, y, x + w, y + h), peak=peak, mean=mean, peak_at=(place % width, place // width))
-        for (x, y, w, h, area), peak, mean, place in rows
+        Region(area=area, box=(x0, y0, x1, y1), peak=peak, mean=mean, peak_at=(place % width, place // width))
+        for area, (x0, y0, x1, y1), peak, mean, place in rows
     ]
     return tuple(sorted(found, key=lambda region: -region.peak))
+
+
+def _first(owner: NDArray[np.intp], pixels: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """The first pixel of each of ``count`` regions."""
+    found = np.zeros(count, dtype=np.intp)
+    found[owner[::-1]] = pixels[::-1]  # backwards: of several the first is written last
+    return found
 
 
 def _shares(names: Sequence[str], weights: Mapping[str, float] | None) -> dict[str, float]:

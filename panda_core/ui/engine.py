@@ -6,11 +6,11 @@ The page is built against `Engine`; `LocalEngine` answers it in this process and
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import logging
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,8 +109,9 @@ class LocalEngine:
         self._device = device
         self._preferred = find_model(model) if model else None
         self._inspectors: dict[str, Inspector] = {}
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        # Networks run in one thread: with a thread for each caller, torch keeps processors busy for each of them, and five people wait
+        # a third longer. It also keeps the order of asking.
+        self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._ready = threading.Event()
         self._together = Together(self._network, self._at_once, lambda paths: next(_groups(paths)))
 
@@ -133,10 +134,11 @@ class LocalEngine:
         if self.ready:
             return
         usable = [entry.name for entry in self.models() if not entry.problem]
+        if usable:  # not in the network's thread: whoever closes the app would wait for it
+            importlib.import_module("panda_core.inspector")
         try:
             if usable:
-                with self._network():
-                    self._inspector(usable[0]).inspect(np.zeros((64, 64, 3), np.uint8))
+                self._network.submit(lambda: self._inspector(usable[0]).inspect(np.zeros((64, 64, 3), np.uint8))).result()
         except PandaError:
             log.warning("The first model could not be loaded; the page says why when it is used.")
         finally:
@@ -151,8 +153,7 @@ class LocalEngine:
         roi = load_roi(model)
         if roi is None:
             return self._together.inspect(model, path)
-        with self._network():
-            return self._look(model, path, roi)
+        return self._network.submit(self._look, model, path, roi).result()
 
     def inspect_many(self, model: str, paths: Sequence[Path]) -> Iterator[Inspection | ImageError]:
         """Inspect files in batches; whoever waits for the network gets it after the present one. Raises ModelError.
@@ -160,24 +161,22 @@ class LocalEngine:
         A batch is inspected while the caller works on the results of the one before it.
         """
         roi = load_roi(model)
-        ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        found: Future[list[Inspection | ImageError]] | None = None
+        following: Future[list[Inspection | ImageError]] | None = None
         try:
-            found: Future[list[Inspection | ImageError]] | None = None
             for group in _groups(paths):
-                following = ahead.submit(self._look_at_all, model, group, roi)
+                following = self._network.submit(self._look_at_all, model, group, roi)
                 if found is not None:
                     yield from found.result()
                 found = following
             if found is not None:
                 yield from found.result()
         finally:
-            ahead.shutdown(cancel_futures=True)
+            if following is not None:
+                following.cancel()
 
     def _look_at_all(self, model: str, group: Sequence[Path], roi: RegionOfInterest | None) -> list[Inspection | ImageError]:
-        with self._network():
-            if roi is None:
-                return self._at_once(model, group)
-            return [self._try_look(model, path, roi) for path in group]
+        return self._at_once(model, group) if roi is None else [self._try_look(model, path, roi) for path in group]
 
     def _at_once(self, model: str, group: Sequence[Path]) -> list[Inspection | ImageError]:
         return list(self._inspector(model).inspect_many(group, batch=BATCH))
@@ -206,27 +205,15 @@ class LocalEngine:
         """Load the model of this name anew when it is next asked for; returns at once."""
         self._inspectors.pop(model, None)
         # It may just be loading: then it is forgotten when that is over. Whoever forgets does not wait for torch.
-        threading.Thread(target=self._forget_in_turn, args=[model], daemon=True).start()
-
-    def _forget_in_turn(self, model: str) -> None:
-        with self._network():
-            self._inspectors.pop(model, None)
+        self._network.submit(self._inspectors.pop, model, None)
 
     def _set_point(self, model: str, point: OperatingPoint | None) -> None:
-        with self._network():
-            save_operating_point(self._folders().get(model) or find_model(model), point)
-            # The loaded model holds the old card; the next image loads it anew.
-            self._inspectors.pop(model, None)
+        self._network.submit(self._write_point, model, point).result()
 
-    @contextmanager
-    def _network(self) -> Iterator[None]:
-        """The network's turn, in the order of asking: a bare lock would go back to the loop that has just released it."""
-        with self._turn:
-            self._lock.acquire()
-        try:
-            yield
-        finally:
-            self._lock.release()
+    def _write_point(self, model: str, point: OperatingPoint | None) -> None:
+        save_operating_point(self._folders().get(model) or find_model(model), point)
+        # The loaded model holds the old card; the next image loads it anew.
+        self._inspectors.pop(model, None)
 
     def _folders(self) -> dict[str, Path]:
         found = {folder.name: folder for folder in list_models()}

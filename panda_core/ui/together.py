@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from panda_core.errors import ImageError
 from panda_core.inspection import Inspection
 
 Look = Callable[[str, Sequence[Path]], Sequence[Inspection | ImageError]]
-"""Model and files -> what they look like, in their order. Called while the network is one's own."""
+"""Model and files -> what they look like, in their order. Called in the network's thread."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,10 +25,9 @@ class _Wish:
 class Together:
     """Single images of several people. The first whose turn it is takes along what has been asked of the same model meanwhile."""
 
-    def __init__(
-        self, network: Callable[[], AbstractContextManager[None]], look: Look, fitting: Callable[[Sequence[Path]], Sequence[Path]]
-    ) -> None:
-        """``network``: one's turn. ``fitting``: the first files of a list that may be seen at once, one at least."""
+    def __init__(self, network: Executor, look: Look, fitting: Callable[[Sequence[Path]], Sequence[Path]]) -> None:
+        """``network``: one thread, in which everything that needs it waits. ``fitting``: the first files of a list, one at least,
+        that may be seen at once."""
         self._network, self._look, self._fitting = network, look, fitting
         self._waiting: list[_Wish] = []
         self._lock = threading.Lock()
@@ -39,21 +37,16 @@ class Together:
         wish = _Wish(model, path)
         with self._lock:
             self._waiting.append(wish)
-        with self._network():
-            if not wish.answer.done():
-                self._answer(self._group(wish))
+        self._network.submit(self._serve, wish)
         return wish.answer.result()
 
-    def _group(self, first: _Wish) -> Sequence[_Wish]:
-        with self._lock:
-            alike = [first, *(wish for wish in self._waiting if wish.model == first.model and wish is not first)]
-            group = alike[: len(self._fitting([wish.path for wish in alike]))]
-            self._waiting = [wish for wish in self._waiting if wish not in group]
-        return group
-
-    def _answer(self, group: Sequence[_Wish]) -> None:
+    def _serve(self, first: _Wish) -> None:
+        if first.answer.done():  # in the company of one who came before
+            return
+        group = [first]
         try:
-            found = self._look(group[0].model, [wish.path for wish in group])
+            group += self._companions(first)
+            found = self._look(first.model, [wish.path for wish in group])
         except Exception as error:
             for wish in group:
                 wish.answer.set_exception(error)
@@ -63,3 +56,11 @@ class Together:
                 wish.answer.set_exception(entry)
             else:
                 wish.answer.set_result(entry)
+
+    def _companions(self, first: _Wish) -> Sequence[_Wish]:
+        with self._lock:
+            self._waiting.remove(first)
+            alike = [wish for wish in self._waiting if wish.model == first.model]
+            group = alike[: len(self._fitting([wish.path for wish in (first, *alike)])) - 1]
+            self._waiting = [wish for wish in self._waiting if wish not in group]
+        return group

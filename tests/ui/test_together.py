@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,7 @@ class Passes:
     def __init__(self) -> None:
         self.seen: list[tuple[str, list[str]]] = []
         self.open = threading.Event()
-        self.lock = threading.Lock()
-        self.together = Together(self.network, self.look, lambda paths: paths[:FITTING])
-
-    @contextmanager
-    def network(self) -> Any:
-        with self.lock:
-            yield
+        self.together = Together(ThreadPoolExecutor(1), self.look, lambda paths: paths[:FITTING])
 
     def look(self, model: str, paths: Sequence[Path]) -> Any:
         self.seen.append((model, [path.name for path in paths]))
