@@ -140,8 +140,9 @@ def _show(jobs: list[Job], places: Places, workers: int, as_json: bool) -> None:
         seconds = seconds_of(one.job, records) if one.state not in ("done", "missing") else None
         table.add_row(one.job.name, one.state, "" if seconds is None else f"{seconds / 60:.1f} min", one.detail)
     OUT.print(table)
-    unknown = f"; nothing like {ahead.unknown} of them was measured yet" if ahead.unknown else ""
-    OUT.print(f"{len(todo)} of {len(jobs)} runs to do: about {ahead.seconds / workers / 3600:.1f} h with {workers} process(es){unknown}.")
+    duration = [f"about {ahead.seconds / workers / 3600:.1f} h with {workers} process(es)"] if ahead.known or not todo else []
+    unknown = [f"nothing like {ahead.unknown} of them was measured yet"] if ahead.unknown else []
+    OUT.print(f"{len(todo)} of {len(jobs)} runs to do: {'; '.join(duration + unknown)}.")
 
 
 def _write(parts: list[What], plan: list[Job], places: Places) -> None:
