@@ -134,10 +134,9 @@ class LocalEngine:
         if self.ready:
             return
         usable = [entry.name for entry in self.models() if not entry.problem]
-        if usable:  # not in the network's thread: whoever closes the app would wait for it
-            importlib.import_module("panda_core.inspector")
         try:
             if usable:
+                importlib.import_module("panda_core.inspector")  # not in the network's thread: whoever closes the app would wait for it
                 self._network.submit(lambda: self._inspector(usable[0]).inspect(np.zeros((64, 64, 3), np.uint8))).result()
         except PandaError:
             log.warning("The first model could not be loaded; the page says why when it is used.")
