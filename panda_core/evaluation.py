@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from panda_core.trivial import baseline_beside
 
 if TYPE_CHECKING:
     from panda_core.inspector import Inspector
+    from panda_core.roi import RegionOfInterest
 
 NORMAL = "good"
 MAP_SIDE = 128
@@ -131,17 +133,19 @@ def evaluate(
     inspector: Inspector,
     folder: str | Path,
     *,
+    roi: RegionOfInterest | None = None,
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_image: OnImage = lambda image, inspection: None,
 ) -> Report:
-    """Inspect every image of a labelled folder (MVTec layout, or normal/ and anomalous/) one by one and measure.
+    """Inspect every image of a labelled folder (MVTec layout, or normal/ and anomalous/) one by one, within ``roi``, and measure.
 
     Raises FolderError where one of the classes has no readable image.
     """
     folder = Path(folder)
     samples = labelled_test(folder)
-    report = measure(samples, inspector.inspect, folder, seed=seed, on_progress=on_progress, on_image=on_image)
+    inspect = inspector.inspect if roi is None else partial(inspector.inspect_within, roi=roi)
+    report = measure(samples, inspect, folder, seed=seed, on_progress=on_progress, on_image=on_image)
     trivial = baseline_beside(folder, samples)
     return replace(report, model=inspector.model.name, device=str(inspector.device), trivial_auroc=trivial)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from panda_core.detectors.base import examining
 from panda_core.devices import autocast_dtype, pick_device
 from panda_core.errors import ImageError, ModelError
 from panda_core.inspection import Evidence, Inspection, Picture
+from panda_core.roi import RegionOfInterest, inspect_within
 from panda_core.scoring.fusion import score
 from panda_core.scoring.maps import resize_map, standardise
 
@@ -111,18 +113,40 @@ class Inspector:
         """One image: a path, or an array H x W, H x W x 3 or H x W x 4 uint8 (RGB). Raises ImageError.
 
         seen: H x W, where the perceptual error counts; the other errors and the map are of the whole image all the same
-        (`roi.inspect_within` deals with them).
+        (`inspect_within` deals with them).
         """
         source, image = _read(item)
         return self._conclude([(source, image)], seen)[0]
 
-    def inspect_many(self, items: Iterable[Item], *, batch: int = 8) -> Iterator[Inspection | ImageError]:
-        """Inspections in the order of the items; an ImageError stands in the place of an image that cannot be read."""
+    def inspect_within(self, item: Item, roi: RegionOfInterest) -> Inspection:
+        """One image as `inspect` takes it, judged by its region of interest alone: what lies outside raises no alarm.
+
+        Costs a second look; what it guarantees, and what not: `roi.inspect_within`. Raises ImageError, RoiError.
+        """
+        source, image = _read(item)
+        return replace(inspect_within(lambda picture, seen: self.inspect(picture, seen=seen), image, roi), source=source)
+
+    def inspect_many(
+        self, items: Iterable[Item], *, batch: int = 8, roi: RegionOfInterest | None = None
+    ) -> Iterator[Inspection | ImageError]:
+        """Inspections in the order of the items; an ImageError stands in the place of an image that cannot be read.
+
+        With ``roi`` as `inspect_within`, one by one. Raises RoiError.
+        """
+        if roi is not None:
+            yield from (self._try_within(item, roi) for item in items)
+            return
         waiting = iter(items)
         while group := list(islice(waiting, batch)):
             read = [_try_read(item) for item in group]
             done = iter(self._conclude([entry for entry in read if not isinstance(entry, ImageError)]))
             yield from (entry if isinstance(entry, ImageError) else next(done) for entry in read)
+
+    def _try_within(self, item: Item, roi: RegionOfInterest) -> Inspection | ImageError:
+        try:
+            return self.inspect_within(item, roi)
+        except ImageError as error:
+            return error
 
     def _conclude(self, images: Sequence[tuple[str, Picture]], seen: Mask | None = None) -> list[Inspection]:
         if not images:

@@ -126,6 +126,11 @@ def load_roi(model: str) -> RegionOfInterest | None:
         ) from error
 
 
+def has_roi(model: str) -> bool:
+    """Whether a region of interest was saved for the model, legible or not."""
+    return _place(model).exists()
+
+
 def save_roi(model: str, roi: RegionOfInterest) -> None:
     """Keep the region for the model, below `places.home()`; without shapes the same as `clear_roi`. Raises RoiError."""
     if not roi.shapes:

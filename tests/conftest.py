@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,18 @@ def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Read-only for tests."""
     return write_toy_folder(tmp_path_factory.mktemp("toy") / "discs")
+
+
+@pytest.fixture(scope="session")
+def mixed_folder(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Read-only for tests: two normal and two scarred images, of which two share their stem, and a text that claims to be an image."""
+    folder = tmp_path_factory.mktemp("mixed") / "parts [b]"
+    for part in ("good", "scar"):
+        (folder / part).mkdir(parents=True)
+        for name in ("000.png", "001.png"):
+            shutil.copy(toy_folder / "test" / part / name, folder / part / name)
+    (folder / "scar" / "text.png").write_text("this is not a picture")
+    return folder
 
 
 @pytest.fixture(scope="session")

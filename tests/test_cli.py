@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from command_line import Captured, call, call_json
 
 from panda_core import __main__ as command_line
 from panda_core.__main__ import COMMANDS, run
@@ -22,32 +23,7 @@ from panda_core.card import read_card
 from panda_core.presets import preset
 from panda_core.runs import RunDir
 
-Captured = pytest.CaptureFixture[str]
 KEYS = {"path", "score", "gauge", "verdict", "boundary", "boundary_kind", "errors", "regions"}
-
-
-@pytest.fixture(scope="module")
-def mixed_folder(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two normal and two scarred images, of which two share their stem, and a text that claims to be an image."""
-    folder = tmp_path_factory.mktemp("mixed") / "parts [b]"
-    for part in ("good", "scar"):
-        (folder / part).mkdir(parents=True)
-        for name in ("000.png", "001.png"):
-            shutil.copy(toy_folder / "test" / part / name, folder / part / name)
-    (folder / "scar" / "text.png").write_text("this is not a picture")
-    return folder
-
-
-def call(capsys: Captured, *arguments: object) -> tuple[int, str, str]:
-    code = run([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def call_json(capsys: Captured, *arguments: object) -> Any:
-    code, out, err = call(capsys, *arguments, "--json")
-    assert code == 0, err
-    return json.loads(out)
 
 
 OPTIONS = {

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import Captured, call, call_json
 
 from panda_core import jobs as jobs_module
 from panda_core import library
-from panda_core.__main__ import run
 from panda_core.card import list_models, read_card
 from panda_core.cli import jobs as jobs_command
 from panda_core.jobs import Jobs
 from panda_core.presets import preset
 from panda_core.runs import RunDir
-
-Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
@@ -39,18 +35,6 @@ def kept(tiny_model: Path) -> Path:
 @pytest.fixture
 def training(tmp_path: Path) -> RunDir:
     return Jobs().start(tmp_path, preset("tiny"), name="Bolts")
-
-
-def call(capsys: Captured, *arguments: object) -> tuple[int, str, str]:
-    code = run([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def call_json(capsys: Captured, *arguments: object) -> Any:
-    code, out, err = call(capsys, *arguments, "--json")
-    assert code == 0, err
-    return json.loads(out)
 
 
 def own() -> set[str]:

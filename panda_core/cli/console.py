@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from panda_core.roi import RegionOfInterest
 
 # Without markup: a path may contain [brackets], which rich would take for styles.
 ERR = Console(stderr=True, markup=False, highlight=False)
@@ -19,6 +22,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 device_option = click.option(
     "--device", default="auto", show_default=True, help="auto (a GPU where there is one), cpu, cuda, cuda:1 or mps."
 )
+roi_option = click.option("--roi", is_flag=True, help="Look only into the region that was drawn for the model in the app, as the app does.")
 model_option = click.option("--model", required=True, help="Name of a shipped or own model (see `panda models`), or a model folder.")
 
 
@@ -29,6 +33,23 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=ERR, transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def region(model: str, wanted: bool) -> RegionOfInterest | None:
+    """The region of interest drawn for the model, if ``wanted``; says so where there is one that is not. Raises PandaError."""
+    # Not at the top: they load OpenCV, which --help does without.
+    from panda_core.card import find_model
+    from panda_core.roi import RoiError, has_roi, load_roi
+
+    name = find_model(model).name
+    if wanted:
+        roi = load_roi(name)
+        if roi is None:
+            raise RoiError(f"No region of interest was drawn for '{name}'. Draw one in the app, or leave --roi out.")
+        return roi
+    if has_roi(name):
+        ERR.print(f"The app looks only into the region drawn for '{name}'; this looks at whole images. Add --roi to do as the app.")
+    return None
 
 
 def print_json(document: Any) -> None:

@@ -9,12 +9,13 @@ import click
 from rich.table import Table
 
 from panda_core.card import find_model, read_card
-from panda_core.cli.console import ERR, OUT, device_option, json_option, print_json, progress
+from panda_core.cli.console import ERR, OUT, device_option, json_option, print_json, progress, region, roi_option
 from panda_core.errors import PandaError
 
 if TYPE_CHECKING:
     from panda_core.evaluation import Report
     from panda_core.report.evaluation import Measured
+    from panda_core.roi import RegionOfInterest
 
 
 @click.command()
@@ -23,15 +24,17 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--out", type=click.Path(path_type=Path), help="Write a report to this HTML file, with charts and the worst mistakes.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the bootstrap.")
+@roi_option
 @device_option
-def evaluate(data: Path, models: tuple[str, ...], as_json: bool, out: Path | None, seed: int, device: str) -> None:
+def evaluate(data: Path, models: tuple[str, ...], as_json: bool, out: Path | None, seed: int, roi: bool, device: str) -> None:
     """Measure models on DATA, a labelled folder: test/good beside test/<defect>, or normal/ beside anomalous/.
 
     Prints AUROC with its 95 % interval, each error alone, each defect, and the error rates at the model's own boundary.
     """
     if out is not None and (out.suffix.lower() not in (".html", ".htm") or not out.absolute().parent.is_dir()):
         raise PandaError(f"{out} is no place for a report. Give an .html file in a folder that exists.")
-    measured = [_measure(name, data, seed, device) for name in models]
+    within = [region(name, roi) for name in models]
+    measured = [_measure(name, data, seed, device, inside) for name, inside in zip(models, within, strict=True)]
     if out is not None:
         from panda_core.report.evaluation import write_evaluation
 
@@ -46,7 +49,7 @@ def evaluate(data: Path, models: tuple[str, ...], as_json: bool, out: Path | Non
     _print_differences(measured)
 
 
-def _measure(name: str, data: Path, seed: int, device: str) -> Measured:
+def _measure(name: str, data: Path, seed: int, device: str, roi: RegionOfInterest | None) -> Measured:
     from panda_core.evaluation import evaluate as measure
     from panda_core.inspector import Inspector
     from panda_core.report.evaluation import Measured
@@ -56,7 +59,7 @@ def _measure(name: str, data: Path, seed: int, device: str) -> Measured:
 
     inspector, pictures = Inspector.load(name, device=device), HardestPictures()
     with progress(f"Evaluating {inspector.model.name}") as update:
-        report = measure(inspector, data, seed=seed, on_progress=update, on_image=pictures.see)
+        report = measure(inspector, data, roi=roi, seed=seed, on_progress=update, on_image=pictures.see)
     card = read_card(find_model(name))
     known = tuple(sentence(one.data, one.auroc, one.auroc_ci, one.trivial_auroc) for one in card.metrics)
     subject = Subject(report.model, card.title, card.data.description, card.data.licence, card.limits, known)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
-from panda_core.cli.console import OUT, device_option, json_option, model_option, print_json, progress
+from panda_core.cli.console import OUT, device_option, json_option, model_option, print_json, progress, region, roi_option
 from panda_core.errors import FolderError, ImageError, PandaError
 from panda_core.inspection import Decision, Inspection
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--boundary", type=float, help="Call images above this score anomalous, instead of the model's own boundary.")
 @click.option("--pixel-threshold", type=float, help="Threshold of the map, in standard deviations of normal images.")
 @click.option("--batch", type=click.IntRange(1, 256), default=8, show_default=True, help="Images the network sees at once.")
+@roi_option
 @device_option
 def inspect(
     path: Path,
@@ -33,6 +34,7 @@ def inspect(
     boundary: float | None,
     pixel_threshold: float | None,
     batch: int,
+    roi: bool,
     device: str,
 ) -> None:
     """Inspect PATH, an image or a folder of images.
@@ -52,11 +54,12 @@ def inspect(
     paths = list_images(path) if folder else [path]
     if folder and not paths:
         raise FolderError(f"{path} holds no images. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
+    within = region(model, roi)
     inspector = Inspector.load(model, device=device)
     pictures = _open_pictures(out) if out else None
     records: list[dict[str, Any]] = []
     with progress("Inspecting") as update:
-        for source, result in zip(paths, inspector.inspect_many(paths, batch=batch), strict=True):
+        for source, result in zip(paths, inspector.inspect_many(paths, batch=batch, roi=within), strict=True):
             if isinstance(result, ImageError):
                 if not folder:
                     raise result

@@ -5,7 +5,6 @@ The page is built against `Engine`; `LocalEngine` answers it in this process and
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import logging
 import threading
@@ -19,11 +18,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from panda_core.card import find_model, list_models, read_card, save_operating_point
-from panda_core.data.images import read_image
 from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.inspection import Inspection, OperatingPoint
 from panda_core.library import default_model
-from panda_core.roi import RegionOfInterest, inspect_within, load_roi
+from panda_core.roi import RegionOfInterest, load_roi
 from panda_core.ui.together import Together
 
 if TYPE_CHECKING:
@@ -152,7 +150,7 @@ class LocalEngine:
         roi = load_roi(model)
         if roi is None:
             return self._together.inspect(model, path)
-        return self._network.submit(self._look, model, path, roi).result()
+        return self._network.submit(lambda: self._inspector(model).inspect_within(path, roi)).result()
 
     def inspect_many(self, model: str, paths: Sequence[Path]) -> Iterator[Inspection | ImageError]:
         """Inspect files in batches; whoever waits for the network gets it after the present one. Raises ModelError.
@@ -164,7 +162,7 @@ class LocalEngine:
         following: Future[list[Inspection | ImageError]] | None = None
         try:
             for group in _groups(paths):
-                following = self._network.submit(self._look_at_all, model, group, roi)
+                following = self._network.submit(self._at_once, model, group, roi)
                 if found is not None:
                     yield from found.result()
                 found = following
@@ -174,22 +172,8 @@ class LocalEngine:
             if following is not None:
                 following.cancel()
 
-    def _look_at_all(self, model: str, group: Sequence[Path], roi: RegionOfInterest | None) -> list[Inspection | ImageError]:
-        return self._at_once(model, group) if roi is None else [self._try_look(model, path, roi) for path in group]
-
-    def _at_once(self, model: str, group: Sequence[Path]) -> list[Inspection | ImageError]:
-        return list(self._inspector(model).inspect_many(group, batch=BATCH))
-
-    def _look(self, model: str, path: Path, roi: RegionOfInterest) -> Inspection:
-        inspector = self._inspector(model)
-        found = inspect_within(lambda picture, seen: inspector.inspect(picture, seen=seen), read_image(path), roi)
-        return dataclasses.replace(found, source=str(path))
-
-    def _try_look(self, model: str, path: Path, roi: RegionOfInterest) -> Inspection | ImageError:
-        try:
-            return self._look(model, path, roi)
-        except ImageError as error:
-            return error
+    def _at_once(self, model: str, group: Sequence[Path], roi: RegionOfInterest | None = None) -> list[Inspection | ImageError]:
+        return list(self._inspector(model).inspect_many(group, batch=BATCH, roi=roi))
 
     def save_operating_point(self, model: str, *, boundary: float, pixel_threshold: float, who: str, why: str) -> None:
         """Write the thresholds into the model's card and let the next image meet them. Raises ModelError, ConfigError."""

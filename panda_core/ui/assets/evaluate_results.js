@@ -123,7 +123,7 @@ function advice(result, kinds) {
   if (result.trivial !== null && result.auroc[1] <= result.trivial) {
     parts.push(`Colour statistics alone reach ${number(result.trivial)}: these images do not show that the model sees more than light and colour.`);
   }
-  if (result.region) parts.push('The model looks at its region only, as everywhere on this page; panda evaluate looks at whole images.');
+  if (result.region) parts.push('The model looks at its region only, as everywhere on this page; panda evaluate does so with --roi.');
   return parts.join(' ');
 }
 
