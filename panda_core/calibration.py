@@ -90,8 +90,8 @@ def gather(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Gathered:
     """The dear half of `calibrate`: read the images, make synthetic anomalies where needed, run the networks."""
-    normals = _read_all(normal_paths)
-    labelled = _read_all(anomalous_paths)
+    normals, hashes = _read_all(normal_paths)
+    labelled, _ = _read_all(anomalous_paths)
     source = _source(scoring, len(labelled))
     masks: list[NDArray[np.bool_]] = []
     anomalous: list[Picture] = []
@@ -106,7 +106,7 @@ def gather(
         anomalous=tuple(_examine(model, anomalous, len(normals), total, on_progress)),
         masks=tuple(masks),
         source=source,
-        fingerprint=_fingerprint(normal_paths),
+        fingerprint=hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest(),
         unscored=getattr(model.detector, "unscored", ()),
     )
 
@@ -159,11 +159,12 @@ def _map_weights(
     return best
 
 
-def _read_all(paths: Sequence[Path]) -> list[Picture]:
-    images = []
+def _read_all(paths: Sequence[Path]) -> tuple[list[Picture], list[str]]:
+    """The images that can be read, and the hashes of their files."""
+    images, hashes = [], []
     for path in paths:
         try:
-            image = read_image(path)
+            image, digest = read_image(path), content_hash(path)
         except ImageError:
             continue  # the folder scan has listed it; a file lost since then only makes the sample smaller
         longest = max(image.shape[:2])
@@ -172,9 +173,5 @@ def _read_all(paths: Sequence[Path]) -> list[Picture]:
             size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         images.append(image)
-    return images
-
-
-def _fingerprint(paths: Sequence[Path]) -> str:
-    hashes = sorted(content_hash(path) for path in paths if path.is_file())
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+        hashes.append(digest)
+    return images, hashes

@@ -183,7 +183,9 @@ def save_operating_point(folder: Path, point: OperatingPoint | None) -> Card:
     """
     card = read_card(folder)
     if not card.calibration:
-        raise ModelError(f"{folder} is not calibrated: there is no boundary to move. Run: panda calibrate FOLDER --model {card.name}")
+        raise ModelError(
+            f"{folder} is not calibrated: there is no boundary to move. Run: panda calibrate FOLDER --model {card.name} --out NEW_FOLDER"
+        )
     if point is not None:
         _check_point(point)
     changed = dataclasses.replace(card, operating_point=point)
@@ -206,15 +208,29 @@ def _check_point(point: OperatingPoint) -> None:
         raise ConfigError("Say who moved the threshold and why: whoever reads the card later will ask.")
 
 
-def find_model(name_or_path: str | Path) -> Path:
-    """A model folder by path or by name. Raises ModelError that lists the known names."""
-    path = Path(name_or_path)
-    if (path / CARD_FILE).is_file():
-        return path
+def find_listed(name: str) -> Path:
+    """The folder of a model of the list. Raises ModelError that lists the known names."""
     known = {folder.name: folder for folder in list_models()}
-    if str(name_or_path) in known:
-        return known[str(name_or_path)]
-    if path.is_dir():
-        read_card(path)  # says what a folder that is there lacks
+    if name in known:
+        return known[name]
     names = ", ".join(known) or "none; train one with: panda train FOLDER --run runs/first"
-    raise ModelError(f"No model '{name_or_path}'. Models on this machine: {names}.")
+    raise ModelError(f"No model '{name}'. Models on this machine: {names}.")
+
+
+def known_as(folder: Path) -> str:
+    """What the app calls the model of a folder: its name where it is one of the list, else the whole path."""
+    listed = (model.name for model in list_models() if model.resolve() == folder.resolve())
+    return next(listed, str(folder.absolute()))
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """A model folder by name or, where the list has none of this name, by path. Raises ModelError that lists the known names."""
+    path = Path(name_or_path)
+    try:
+        return find_listed(str(name_or_path))
+    except ModelError:
+        if not path.is_dir():
+            raise
+    if not (path / CARD_FILE).is_file():
+        read_card(path)  # says what the folder lacks
+    return path

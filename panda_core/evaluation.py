@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.data.folders import LabelledImage, labelled_test
-from panda_core.data.images import read_image
+from panda_core.data.masks import read_mask
 from panda_core.errors import FolderError, ImageError
 from panda_core.inspection import BoundaryKind, Inspection
 from panda_core.scoring import metrics
@@ -270,5 +270,5 @@ def true_mask(sample: LabelledImage) -> NDArray[np.bool_] | None:
     """MAP_SIDE x MAP_SIDE, all False for a normal image; None for an anomalous one without a mask: it says nothing about pixels."""
     if sample.mask is None:
         return np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool) if sample.label == NORMAL else None
-    full = read_image(sample.mask)[:, :, 0]
-    return np.asarray(cv2.resize(full, (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA) > 63, dtype=bool)
+    share = cv2.resize(read_mask(sample.mask).astype(np.float32), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(share >= 0.25, dtype=bool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from panda_core.scoring.maps import resize_map, standardise
 
 Item = str | Path | np.ndarray
 Mask = NDArray[np.bool_]
+BATCH_PIXELS = 50_000_000
+"""Of decoded images that wait for the network together."""
 
 
 def model_device(model: Model) -> torch.device:
@@ -76,11 +78,11 @@ def _examine_batch(model: Model, images: Sequence[Picture], seen_at: Mask | None
 
 
 def _cells(seen: Mask | None, side: int, device: torch.device) -> Tensor | None:
-    """The locations most of whose pixels count: H x W to 1 x side x side; None for all."""
+    """The locations most of whose pixels count, or where there is none that of which most does: H x W to 1 x side x side; None for all."""
     if seen is None:
         return None
-    shares = cv2.resize(seen.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
-    return torch.from_numpy(np.asarray(shares) > 0.5)[None].to(device)
+    shares = np.asarray(cv2.resize(seen.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA))
+    return torch.from_numpy(shares > min(0.5, 0.999 * float(shares.max())))[None].to(device)
 
 
 def _tensor(images: Sequence[Picture], size: int, device: torch.device) -> Tensor:
@@ -116,7 +118,7 @@ class Inspector:
         (`inspect_within` deals with them).
         """
         source, image = _read(item)
-        return self._conclude([(source, image)], seen)[0]
+        return next(self._conclude([(source, image)], seen))
 
     def inspect_within(self, item: Item, roi: RegionOfInterest) -> Inspection:
         """One image as `inspect` takes it, judged by its region of interest alone: what lies outside raises no alarm.
@@ -136,10 +138,8 @@ class Inspector:
         if roi is not None:
             yield from (self._try_within(item, roi) for item in items)
             return
-        waiting = iter(items)
-        while group := list(islice(waiting, batch)):
-            read = [_try_read(item) for item in group]
-            done = iter(self._conclude([entry for entry in read if not isinstance(entry, ImageError)]))
+        for read in _read_groups(items, batch):
+            done = self._conclude([entry for entry in read if not isinstance(entry, ImageError)])
             yield from (entry if isinstance(entry, ImageError) else next(done) for entry in read)
 
     def _try_within(self, item: Item, roi: RegionOfInterest) -> Inspection | ImageError:
@@ -148,13 +148,14 @@ class Inspector:
         except ImageError as error:
             return error
 
-    def _conclude(self, images: Sequence[tuple[str, Picture]], seen: Mask | None = None) -> list[Inspection]:
+    def _conclude(self, images: Sequence[tuple[str, Picture]], seen: Mask | None = None) -> Iterator[Inspection]:
+        """One by one: with its full-size maps, an inspection takes five times the memory of its image."""
         if not images:
-            return []
+            return
         started = time.perf_counter()
         evidence = _examine_batch(self.model, [image for _, image in images], seen)
         share = (time.perf_counter() - started) * 1000 / len(images)
-        return [self._inspection(*entry, found, share) for entry, found in zip(images, evidence, strict=True)]
+        yield from (self._inspection(*entry, found, share) for entry, found in zip(images, evidence, strict=True))
 
     def _inspection(self, source: str, image: Picture, seen: Evidence, milliseconds: float) -> Inspection:
         started = time.perf_counter()
@@ -181,6 +182,21 @@ def _read(item: Item) -> tuple[str, Picture]:
     if isinstance(item, str | Path):
         return str(item), read_image(item)
     return "", _checked(item)
+
+
+def _read_groups(items: Iterable[Item], batch: int) -> Iterator[list[tuple[str, Picture] | ImageError]]:
+    """Decoded images, ``batch`` at a time, fewer where they are so large that they would fill the memory."""
+    group: list[tuple[str, Picture] | ImageError] = []
+    pixels = 0
+    for item in items:
+        entry = _try_read(item)
+        group.append(entry)
+        pixels += 0 if isinstance(entry, ImageError) else entry[1].shape[0] * entry[1].shape[1]
+        if len(group) == batch or pixels >= BATCH_PIXELS:
+            yield group
+            group, pixels = [], 0
+    if group:
+        yield group
 
 
 def _try_read(item: Item) -> tuple[str, Picture] | ImageError:

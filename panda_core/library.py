@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from panda_core.card import CARD_FILE, LARGEST_CARD, TENSOR_FILE, find_model, list_models, read_card
+from panda_core.card import CARD_FILE, LARGEST_CARD, TENSOR_FILE, find_listed, find_model, list_models, read_card
 from panda_core.durable import read_object, replace_text, sync_folder
 from panda_core.errors import ModelError, PandaError
 from panda_core.places import home
@@ -99,6 +99,7 @@ def delete_model(model: str) -> str:
     except OSError as error:
         trash.rmdir()
         raise ModelError(f"{folder} cannot be deleted ({error.strerror}). Close what uses its files, then try again.") from error
+    _move_region(model, _aside(token))
     _empty_trash()
     return token
 
@@ -136,6 +137,7 @@ def restore_model(token: str) -> Path:
     own_models().mkdir(parents=True, exist_ok=True)
     os.replace(found[0], target)
     trash.rmdir()
+    _move_region(_aside(token), target.name)
     return target
 
 
@@ -184,8 +186,8 @@ def default_model() -> str | None:
 
 
 def set_default(model: str) -> None:
-    """Begin with this model from now on. Raises ModelError where there is no such model or the choice cannot be kept."""
-    find_model(model)
+    """Begin with this model of the list from now on. Raises ModelError where it is not there or the choice cannot be kept."""
+    find_listed(model)
     try:
         home().mkdir(parents=True, exist_ok=True)
         settings = read_object(_settings()) or {}
@@ -270,7 +272,15 @@ def _move_region(old: str, new: str) -> None:
         clear_roi(old)
 
 
+def _aside(token: str) -> str:
+    """Whose region of interest that of a deleted model is: nobody's, so that a new model of the same name does not inherit it."""
+    return f"deleted {token}"
+
+
 def _empty_trash() -> None:
+    from panda_core.roi import clear_roi
+
     for path in (home() / "trash").iterdir():
         if path.stat().st_mtime < time.time() - KEPT_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
+            clear_roi(_aside(path.name))

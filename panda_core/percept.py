@@ -149,7 +149,7 @@ class PerceptualEvidence(nn.Module):
         """x: B x 3 x P x P in [-1, 1] -> (errors by `error_names`, B each; {"percept": B x 1 x P/8 x P/8}); larger = stranger.
 
         Each is that of the mode that finds the image least strange by it. seen: B x P/8 x P/8 bool, the locations that count in
-        "percept" (None: all); the others are taken to be as usual. "percept_pooled" is of the whole image all the same.
+        "percept" (None: all), at least one of each image. "percept_pooled" is of the whole image all the same.
         """
         grid = self._grid(x).float()
         y = self._scaled(grid)[..., self.chosen].transpose(0, 1)
@@ -167,11 +167,21 @@ class PerceptualEvidence(nn.Module):
         return errors, {"percept": shown.reshape(len(x), 1, self.side, self.side)}
 
     def _top(self, distance: Tensor, mode: int, seen: Tensor | None = None) -> Tensor:
-        """Mean of the largest distances, each standardised at its location: B x cells -> B. Where not ``seen``, 0: as usual."""
+        """Mean of the largest distances, each standardised at its location: B x cells -> B.
+
+        With ``seen`` the mean over those alone, and never more than over all: a place that is strange is not made less so by the
+        places that nobody looks at, be they many, and a few places look stranger than many.
+        """
         distance = (distance - self.place_mean[mode]) / self.place_std[mode]
-        if seen is not None:
-            distance = distance.masked_fill(~seen.flatten(1), 0.0)
-        return distance.topk(min(self.config.top, distance.shape[1]), dim=1).values.mean(dim=1)
+        most = min(self.config.top, distance.shape[1])
+        largest = distance.topk(most, dim=1).values.mean(dim=1)
+        if seen is None:
+            return largest
+        counted = seen.flatten(1)
+        ranked = torch.where(counted, distance, -torch.inf).topk(most, dim=1).values
+        taken = torch.arange(most, device=ranked.device) < counted.sum(dim=1, keepdim=True)
+        within = torch.where(taken, ranked, 0.0).sum(dim=1) / taken.sum(dim=1)
+        return torch.minimum(largest, within)
 
     @staticmethod
     def _distance(difference: Tensor, factor: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from command_line import Captured, call, call_json
 from panda_core import __main__ as command_line
 from panda_core.__main__ import COMMANDS, run
 from panda_core.card import read_card
+from panda_core.inspector import Inspector
 from panda_core.presets import preset
 from panda_core.runs import RunDir
 
@@ -241,6 +242,18 @@ def test_calibrating_writes_a_copy_and_leaves_the_model_alone(capsys: Captured, 
     assert call_json(capsys, "inspect", image, "--model", tmp_path / "copy")["boundary_kind"] == "tail"
     code, _, err = call(capsys, "calibrate", toy_folder / "test" / "good", "--model", tiny_model, "--out", tmp_path / "copy")
     assert code == 2 and "already holds a model" in err
+
+
+def test_calibrating_tells_normal_images_from_known_anomalies(capsys: Captured, toy_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    parts, copied = tmp_path / "parts", tmp_path / "copy"
+    shutil.copytree(toy_folder / "test" / "good", parts / "normal")
+    shutil.copytree(toy_folder / "test" / "scar", parts / "anomalous")
+    code, _, err = call(capsys, "calibrate", parts, "--model", tiny_model, "--out", copied, "--boundary", "labelled")
+    assert code == 0, err
+    calibration = Inspector.load(copied, device="cpu").calibration
+    assert (len(calibration.normal_scores), len(calibration.anomalous_scores)) == (6, 6)
+    code, _, err = call(capsys, "calibrate", toy_folder, "--model", tiny_model, "--out", tmp_path / "other")
+    assert code == 2 and "test/good" in err
 
 
 def test_calibrating_never_replaces_what_a_person_keeps(capsys: Captured, toy_folder: Path, tiny_model: Path, tmp_path: Path) -> None:

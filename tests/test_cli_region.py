@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from command_line import Captured, call, call_json
 
+from panda_core.card import known_as
 from panda_core.roi import RegionOfInterest, Shape, save_roi
 
 
@@ -17,7 +18,7 @@ from panda_core.roi import RegionOfInterest, Shape, save_roi
 def region(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The middle of the image, drawn for ``tiny_model``."""
     monkeypatch.setenv("PANDA_HOME", str(tmp_path / "home"))
-    save_roi(tiny_model.name, RegionOfInterest((Shape("rectangle", "include", ((0.3, 0.3), (0.7, 0.7))),)))
+    save_roi(known_as(tiny_model), RegionOfInterest((Shape("rectangle", "include", ((0.3, 0.3), (0.7, 0.7))),)))
 
 
 @pytest.mark.usefixtures("region")

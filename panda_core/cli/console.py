@@ -8,15 +8,25 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 
 if TYPE_CHECKING:
     from panda_core.roi import RegionOfInterest
 
+
+class _Printer(Console):
+    """Prints file names of any bytes."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment._replace(text=_printable(segment.text))
+
+
 # Without markup: a path may contain [brackets], which rich would take for styles.
-ERR = Console(stderr=True, markup=False, highlight=False)
-OUT = Console(markup=False, highlight=False)
+ERR = _Printer(stderr=True, markup=False, highlight=False)
+OUT = _Printer(markup=False, highlight=False)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 device_option = click.option(
@@ -38,10 +48,10 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 def region(model: str, wanted: bool) -> RegionOfInterest | None:
     """The region of interest drawn for the model, if ``wanted``; says so where there is one that is not. Raises PandaError."""
     # Not at the top: they load OpenCV, which --help does without.
-    from panda_core.card import find_model
+    from panda_core.card import find_model, known_as
     from panda_core.roi import RoiError, has_roi, load_roi
 
-    name = find_model(model).name
+    name = known_as(find_model(model))
     if wanted:
         roi = load_roi(name)
         if roi is None:
@@ -54,4 +64,9 @@ def region(model: str, wanted: bool) -> RegionOfInterest | None:
 
 def print_json(document: Any) -> None:
     """The whole of stdout."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(_printable(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)))
+
+
+def _printable(text: str) -> str:
+    """With "?" for bytes of a file's name that are no text: one such name would lose all that is printed with it."""
+    return text.encode("utf-8", "replace").decode()

@@ -29,7 +29,7 @@ PARTS = ("table1", "table2", "table3", "fig3", "figures")
 @click.option("--size", type=click.IntRange(32), help="Side of the images in Tables I to III; default 64, or 128 with --full.")
 @click.option("--seeds", default="0,1,2", show_default=True, metavar="S1,S2,...", help="Training seeds; all but the first for PANDA only.")
 @click.option("--quick", is_flag=True, help="A rehearsal of some minutes: few steps, few images, three sets. Goes to OUT/quick.")
-@click.option("--full", is_flag=True, help="Five times the steps at 128 px, all images and all classes: for a GPU.")
+@click.option("--full", is_flag=True, help="Five times the steps at 128 px, all images and all classes: for a GPU. Goes to OUT/full.")
 @click.option("--only", multiple=True, metavar="SYSTEM/SET", help="These runs only, e.g. best/elpv or '*/mvtec_ad-bottle' (repeatable).")
 @click.option("--part", default="1/1", metavar="K/N", help="Every Nth run from the Kth: the share of one of N machines.")
 @click.option("--dry-run", is_flag=True, help="List the runs, which are done, and how long the others will take.")
@@ -64,6 +64,7 @@ def reproduce(
     """
     from panda_core.datasets import data_root
     from panda_core.reproduction.plan import chosen, make_plan
+    from panda_core.reproduction.record import read_records
     from panda_core.reproduction.running import Places
 
     if quick and full:
@@ -73,9 +74,10 @@ def reproduce(
     jobs = _share(chosen(plan, only), part)
     # Neither a list of runs nor tables need the images.
     root = Path() if dry_run or tables_only else data_root(data)
-    places = Places(data=root, runs=runs.resolve(), out=(out / "quick" if quick else out).resolve(), device=device)
+    place = out / "quick" if quick else out / "full" if full else out
+    places = Places(data=root, runs=runs.resolve(), out=place.resolve(), device=device)
     if dry_run:
-        _show(jobs, places, workers, as_json)
+        _show(jobs, places, workers, as_json, basis=places.out if read_records(places.out) else out)
         return
     places.out.mkdir(parents=True, exist_ok=True)
     went_through = tables_only or _work(jobs, places, workers)
@@ -122,12 +124,13 @@ def _work(jobs: list[Job], places: Places, workers: int) -> bool:
         return spread(jobs, places, workers=workers, on_end=on_end)
 
 
-def _show(jobs: list[Job], places: Places, workers: int, as_json: bool) -> None:
+def _show(jobs: list[Job], places: Places, workers: int, as_json: bool, *, basis: Path) -> None:
+    """``basis``: where the records lie from which times are estimated."""
     from panda_core.reproduction.forecast import forecast, seconds_of
     from panda_core.reproduction.record import read_records
     from panda_core.reproduction.session import standing
 
-    records = read_records(places.out)
+    records = read_records(basis)
     found = [standing(job, places) for job in jobs]
     todo = [one.job for one in found if one.state not in ("done", "missing")]
     ahead = forecast(todo, records)

@@ -176,11 +176,14 @@ def calibrate(
 ) -> None:
     """Calibrate MODEL anew on FOLDER, normal images it was not trained on, and save a copy.
 
+    Images lie in FOLDER itself, or in normal/ with known anomalies in anomalous/ beside it.
+
     Do this when the model meets another camera, light or product: its idea of "normal" stays, its numbers are refitted.
     """
     from panda_core.calibration import calibrate as fit
     from panda_core.card import find_model
     from panda_core.checkpoint import load_model, save_model
+    from panda_core.data.folders import find_images
     from panda_core.data.images import list_images
     from panda_core.devices import pick_device
     from panda_core.errors import FolderError
@@ -190,13 +193,13 @@ def calibrate(
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise FolderError(f"{out} exists and is not an empty folder; saving there would replace it. Choose another --out folder.")
     loaded = load_model(find_model(model), device=pick_device(device))
-    if (folder / "train" / "good").is_dir():
+    if (folder / "train").is_dir() or (folder / "test" / "good").is_dir():
         raise FolderError(
             f"{folder} is a whole data set. Name its folder of normal images the model has not seen, e.g. {folder}/test/good."
         )
-    normal, known = list_images(folder), list_images(anomalies) if anomalies else []
-    if not normal:
-        raise FolderError(f"{folder} holds no images. Give a folder of normal images that the model was not trained on.")
+    normal, known = find_images(folder)
+    if anomalies:
+        known = list_images(anomalies)
     changed: dict[str, Any] = {"scoring.boundary": boundary}
     if false_alarm_rate is not None:
         changed["scoring.false_alarm_rate"] = false_alarm_rate

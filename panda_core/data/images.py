@@ -56,6 +56,15 @@ def prepare(image: Picture, size: int) -> NDArray[np.float32]:
     return normalise(resize(image, size))
 
 
+def pixels_of(path: str | Path) -> int:
+    """Width times height as the file's head has it, without decoding; of what Pillow does not know, one pixel a byte. 0: no such file."""
+    try:
+        with Image.open(path) as image:
+            return image.width * image.height
+    except Exception:  # as in read_image, which will say what is wrong with the file
+        return os.path.getsize(path) if os.path.exists(path) else 0
+
+
 def list_images(folder: str | Path, *, recursive: bool = True) -> list[Path]:
     """Files with one of IMAGE_SUFFIXES in natural order (img2 before img10); hidden files and folders are left out.
 

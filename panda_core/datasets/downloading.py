@@ -31,10 +31,11 @@ _FETCH: dict[str, Callable[[Path], None]] = {"mnist": _mnist, "cifar10": _cifar1
 def download(name: str, root: Path) -> None:
     """Fetch a set into ``root/name``. Raises FolderError: a set that must be fetched by hand, no network, no torchvision."""
     dataset = dataset_of(name)
+    elsewhere = f"{dataset.where} Licence: {dataset.licence}."
     if name not in _FETCH:
-        raise FolderError(f"{name} is not downloaded by this program; only {' and '.join(_FETCH)} are. Get it: {dataset.where}")
+        raise FolderError(f"{name} is not downloaded by this program; only {' and '.join(_FETCH)} are. Get it: {elsewhere}")
     try:
         with redirect_stdout(sys.stderr):
             _FETCH[name](root / name)
     except (OSError, RuntimeError, ImportError) as error:
-        raise FolderError(f"{name} could not be downloaded ({' '.join(str(error).split())}). Get it by hand: {dataset.where}") from error
+        raise FolderError(f"{name} could not be downloaded ({' '.join(str(error).split())}). Get it by hand: {elsewhere}") from error

@@ -45,9 +45,10 @@ def _tasks(whats: Sequence[str], plan: Sequence[Job], places: Places, results: R
         if results.on(dataset, category):
             yield figures / f"auroc-{dataset}-{category}.svg", partial(plots.areas, results=results, dataset=dataset, category=category)
     if "figures" in whats:
-        for job in plan:
-            if job.system == "best" and job.seed == plan[0].seed and job.target.table != "fig3":
-                yield from _of_run(job, places)
+        best = [job for job in plan if job.system == "best" and job.target.table != "fig3"]
+        for target in dict.fromkeys(job.target for job in best):
+            tasks = (list(_of_run(job, places)) for job in best if job.target == target)
+            yield from next(filter(None, tasks), [])  # of the first seed whose run is on this machine
 
 
 def _of_run(job: Job, places: Places) -> Iterator[Task]:
@@ -55,7 +56,7 @@ def _of_run(job: Job, places: Places) -> Iterator[Task]:
     name = f"{job.target.dataset}-{job.target.category}"
     scores = {system.name: places.scores(job, system.name) for system in job.systems}
     if all(path.is_file() for path in scores.values()):
-        yield places.out / "figures" / f"scores-{name}.svg", partial(_distributions, scores=scores, title=name)
+        yield places.out / "figures" / f"scores-{name}.svg", partial(_distributions, scores=scores, title=f"{name}, seed {job.seed}")
     if (places.run(job) / "model" / "card.json").is_file():
         yield places.runs / GALLERIES / f"{name}.png", partial(_gallery, run=places.run(job), device=places.device)
 

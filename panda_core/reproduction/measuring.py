@@ -96,6 +96,7 @@ def separation(labels: NDArray[np.bool_], scores: Floats, *, groups: Sequence[st
         "auprc": auprc(labels, scores),
         "auprc_ci": bootstrap_interval(auprc, labels, scores, seed=seed, groups=groups),
         "auprc_normal": auprc(~labels, -scores),
+        "auprc_normal_ci": bootstrap_interval(auprc, ~labels, -scores, seed=seed, groups=groups),
         "prevalence": prevalence(labels),
         "eer": eer(labels, scores) if video else None,
         "normal": int((~labels).sum()),

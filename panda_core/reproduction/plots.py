@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from panda_core.errors import PandaError
 from panda_core.reproduction.record import Record
 from panda_core.reproduction.systems import TRIVIAL
-from panda_core.reproduction.tables import Results, compared_systems, title_of
+from panda_core.reproduction.tables import Results, auprc_of, compared_systems, title_of
 
 NORMAL_COLOUR, ANOMALOUS_COLOUR = "#3b82c4", "#d9622b"
 
@@ -54,7 +54,10 @@ def _figure(path: Path, rows: int, *, width: float = 8.0, height: float = 3.0) -
 
 
 def leave_one_out_bars(path: Path, results: Results, dataset: str) -> None:
-    """Fig. 3: AUPRC of every system with each class left out; above with the anomalous, below with the normal class as positive."""
+    """Fig. 3: AUPRC of every system with each class left out; above with the anomalous, below with the normal class as positive.
+
+    The lines on the bars are 95 % intervals over test images.
+    """
     records = [record for record in results.records if record.dataset == dataset]
     classes = sorted({record.category for record in records})
     systems = [system for system in dict.fromkeys(record.system for record in records) if system != TRIVIAL] + [TRIVIAL]
@@ -62,9 +65,10 @@ def leave_one_out_bars(path: Path, results: Results, dataset: str) -> None:
         for axis, positive in zip(axes, ("anomalous", "normal"), strict=True):
             for number, system in enumerate(systems):
                 found = [results.of(system, dataset, category) for category in classes]
-                heights = [_auprc(one, positive) for one in found]
+                bars = np.array([_bar(one, positive) for one in found])
                 places = np.arange(len(classes)) + (number - (len(systems) - 1) / 2) * 0.8 / len(systems)
-                axis.bar(places, heights, 0.8 / len(systems), label=title_of(system), color=_colour(number))
+                axis.bar(places, bars[:, 0], 0.8 / len(systems), label=title_of(system), color=_colour(number))
+                axis.errorbar(places, bars[:, 0], bars[:, 1:].T, fmt="none", ecolor="black", elinewidth=0.5)
             share = [next(r.prevalence for r in records if r.category == category) for category in classes]
             chance = share if positive == "anomalous" else [1 - value for value in share]
             axis.step(
@@ -76,9 +80,12 @@ def leave_one_out_bars(path: Path, results: Results, dataset: str) -> None:
         axes[0].legend(ncols=4, fontsize=6, frameon=False, loc="upper left")
 
 
-def _auprc(found: Sequence[Record], positive: str) -> float:
-    value = (found[0].auprc if positive == "anomalous" else found[0].auprc_normal) if found else None
-    return float("nan") if value is None else value
+def _bar(found: Sequence[Record], positive: str) -> tuple[float, float, float]:
+    """Height, and how far the interval reaches below and above it."""
+    value, interval = auprc_of(found[0], positive) if found else (None, None)
+    if value is None or interval is None:
+        return (float("nan") if value is None else value, 0.0, 0.0)
+    return (value, max(0.0, value - interval[0]), max(0.0, interval[1] - value))
 
 
 def _colour(number: int) -> str:

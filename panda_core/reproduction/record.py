@@ -21,6 +21,7 @@ from panda_core.strict import fits, nearest
 RECORDS = "records"
 """Folder of the records within the results folder."""
 SHARES = ("auroc", "auprc", "prevalence", "pixel_auroc", "aupro", "eer", "auprc_normal", "false_alarm_rate", "miss_rate")
+INTERVALS = ("auroc_ci", "auprc_ci", "auprc_normal_ci")
 
 
 class RecordError(PandaError):
@@ -61,7 +62,7 @@ class Record:
     """Mean reconstruction error of the test images, in the detector's own unit (of its residual map, where it reports no such error);
     None where it does not reconstruct."""
     adv_err: float | None
-    """Mean adversarial error 1 - C(x) of the test images; None where there is no critic."""
+    """Mean adversarial error 1 - C(x) of the test images; None where the score holds no such error."""
     ms_per_image: float
     """Median, one image at a time, warm, from pixels to errors, on ``device``."""
     parameters: int
@@ -79,6 +80,8 @@ class Record:
     """As ``auroc_ci``."""
     auprc_normal: float | None = None
     """Average precision with *normal* as the positive class; guessing gives 1 - prevalence."""
+    auprc_normal_ci: tuple[float, float] | None = None
+    """As ``auroc_ci``."""
     eer: float | None = None
     """Equal error rate over frames; video only."""
     error_auroc: dict[str, float] = field(default_factory=dict)
@@ -112,7 +115,7 @@ class Record:
             if not fits(getattr(self, name), hint):
                 raise RecordError(f"Field '{name}' of a record is {getattr(self, name)!r}; expected {hint}.")
         wrong = [name for name in SHARES if not _is_share(getattr(self, name))]
-        wrong += [name for name in ("auroc_ci", "auprc_ci") if not _is_interval(getattr(self, name))]
+        wrong += [name for name in INTERVALS if not _is_interval(getattr(self, name))]
         if wrong:
             raise RecordError(f"Field '{wrong[0]}' of a record is {getattr(self, wrong[0])!r}; it must lie in 0..1, low before high.")
         for name in ("system", "dataset"):
@@ -130,7 +133,7 @@ class Record:
         for name in values:
             if name not in known:
                 raise RecordError(f"A record has no field '{name}'.{nearest(str(name), known)}")
-        pairs = {name: tuple(values[name]) for name in ("auroc_ci", "auprc_ci") if isinstance(values.get(name), list)}
+        pairs = {name: tuple(values[name]) for name in INTERVALS if isinstance(values.get(name), list)}
         try:
             return cls(**{**values, **pairs})
         except TypeError as error:

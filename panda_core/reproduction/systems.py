@@ -113,7 +113,12 @@ _ALL = (
     System(name=TRIVIAL, title="trivial: Mahalanobis on colour statistics", role="trivial", preset=""),
 )
 SYSTEMS: dict[str, System] = {system.name: system for system in _ALL}
-PEERS = {"anomalib-patchcore": "PatchCore (anomalib)", "anomalib-padim": "PaDiM (anomalib)", "anomalib-ganomaly": "GANomaly (anomalib)"}
+PEERS = {
+    "anomalib-patchcore": "PatchCore (anomalib)",
+    "anomalib-padim": "PaDiM (anomalib)",
+    "anomalib-efficientad": "EfficientAD (anomalib)",
+    "anomalib-ganomaly": "GANomaly (anomalib)",
+}
 """Titles of systems whose records come from `benchmarks/peers.py`."""
 
 

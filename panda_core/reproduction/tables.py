@@ -18,6 +18,11 @@ CI_NOTE = (
     "In brackets: 95 % bootstrap interval over the test images of the first seed (over whole groups of them where they are not "
     "independent). Over seeds: mean and 95 % interval of the mean, from 3 seeds on."
 )
+ERRORS_NOTE = (
+    "Mean errors are in each system's own unit. The adversarial error is 1 - C(x) of systems whose score holds it; of the others' "
+    "discriminators the scores use features or nothing."
+)
+FEATURES_NOTE = "PANDA's general perceptual loss and its perceptual evidence see with EfficientNet-Lite0; the paper's loss with VGG19."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ def set_table(results: Results, target: Target) -> Table:
     """Everything that was measured on one set: a part of Table I or II."""
     dataset, category = target.dataset, target.category
     measured = results.on(dataset, category)
-    columns = _columns(measured)
+    columns, shown = _columns(measured), []
     header = ("system", *(name for name, _ in columns), "seeds", "the paper")
     rows = []
     for system in compared_systems(results, dataset, category):
@@ -83,11 +88,12 @@ def set_table(results: Results, target: Target) -> Table:
         if found:
             cells = [cell(found) for _, cell in columns]
             rows.append((title_of(system), *cells, str(len(found)), _printed(system, target)))
+            shown.append(found[0])
         else:
-            blank = [""] * (len(columns) - 1)
-            rows.append((title_of(system), results.why_not(system, dataset, category), *blank, "0", _printed(system, target)))
-    rows += _paper_only(target, len(columns))
-    notes = [CI_NOTE, _prevalence_note(measured), _paper_note(target), *_reductions(measured), *_machines(measured)]
+            words = ["" if name != "AUROC" else results.why_not(system, dataset, category) for name, _ in columns]
+            rows.append((title_of(system), *words, "0", _printed(system, target)))
+    rows[-1:-1] = _paper_only(target, len(columns))
+    notes = [CI_NOTE, _prevalence_note(measured), _paper_note(target), ERRORS_NOTE, FEATURES_NOTE, *_reductions(shown), *_machines(shown)]
     return Table(
         f"{target.table}-{dataset}-{category}", f"{dataset}/{category}", header, tuple(rows), tuple(note for note in notes if note)
     )
@@ -98,10 +104,12 @@ Cell = Callable[[Sequence[Record]], str]
 
 def _columns(measured: Sequence[Record]) -> list[tuple[str, Cell]]:
     columns: list[tuple[str, Cell]] = [
+        ("side, px", lambda found: str(found[0].size) if found[0].size else "as is"),
         ("AUROC", lambda found: _with_interval(found[0].auroc, found[0].auroc_ci)),
         ("AUROC over seeds", _over_seeds),
         ("AUPRC, anomalous positive", lambda found: _with_interval(found[0].auprc, found[0].auprc_ci)),
-        ("AUPRC, normal positive", lambda found: number(found[0].auprc_normal)),
+        ("AUPRC over seeds", lambda found: _over_seeds(found, of=lambda record: record.auprc)),
+        ("AUPRC, normal positive", lambda found: _with_interval(found[0].auprc_normal, found[0].auprc_normal_ci)),
     ]
     if any(record.eer is not None for record in measured):
         columns.append(("EER", lambda found: number(found[0].eer)))
@@ -123,12 +131,12 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _with_interval(value: float, interval: tuple[float, float] | None) -> str:
-    return number(value) if interval is None else f"{value:.3f} ({interval[0]:.3f}–{interval[1]:.3f})"
+def _with_interval(value: float | None, interval: tuple[float, float] | None) -> str:
+    return number(value) if value is None or interval is None else f"{value:.3f} ({interval[0]:.3f}–{interval[1]:.3f})"
 
 
-def _over_seeds(found: Sequence[Record]) -> str:
-    values = [record.auroc for record in found]
+def _over_seeds(found: Sequence[Record], *, of: Callable[[Record], float] = lambda record: record.auroc) -> str:
+    values = [of(record) for record in found]
     return "–" if len(values) < 2 else _with_interval(fmean(values), seed_interval(values))
 
 
@@ -141,7 +149,9 @@ def _printed(system: str, target: Target) -> str:
     printed = TABLE_1.get(BESIDE.get(target.dataset, ("", ""))[0], {}).get(paper)
     if printed is None:
         return "–"
-    return _with_interval(printed.auroc, printed.interval) + (f", EER {printed.eer:.2f}" if printed.eer is not None else "")
+    beside = (("EER", printed.eer), ("rec. error", printed.rec_err), ("adv. error", printed.adv_err), ("ms", printed.milliseconds))
+    more = [f"{name} {value:g}" for name, value in beside if value is not None]
+    return ", ".join([_with_interval(printed.auroc, printed.interval), *more])
 
 
 def _paper_only(target: Target, columns: int) -> list[tuple[str, ...]]:
@@ -172,9 +182,14 @@ def _prevalence_note(measured: Sequence[Record]) -> str:
     return " ".join(texts)
 
 
-def _reductions(measured: Sequence[Record]) -> list[str]:
-    ours = sorted({record.reduced for record in measured if record.reduced})
-    return [f"Reduced: {'; '.join(ours)}."] if ours else []
+def _reductions(shown: Iterable[Record], *, name: Callable[[Record], str] = lambda record: title_of(record.system)) -> list[str]:
+    """What is reduced, and of which rows."""
+    ours: dict[str, dict[str, None]] = {}
+    for record in shown:
+        if record.reduced:
+            ours.setdefault(record.reduced, {})[name(record)] = None
+    texts = [f"{how} ({', '.join(names)})" for how, names in ours.items()]
+    return [f"Reduced to: {'; '.join(texts)}."] if texts else []
 
 
 def _machines(measured: Sequence[Record]) -> list[str]:
@@ -213,7 +228,8 @@ def ablation_table(results: Results, target: Target) -> Table:
     rows.append((title_of(TRIVIAL), trivial, "", "", *([""] * len(LOSSES))))
     header = ("network", *(f"{loss} loss" for loss in LOSSES), *(f"{loss} loss, the paper" for loss in LOSSES))
     measured = [r for r in results.on(target.dataset, target.category) if r.system in SYSTEMS and SYSTEMS[r.system].role == "ablation"]
-    notes = ("AUROC with its 95 % bootstrap interval over test images.", f"The paper: {paper} ({how}).", *_reductions(measured))
+    reductions = _reductions(measured, name=lambda record: f"{record.system.split('-')[1]} loss")
+    notes = ("AUROC with its 95 % bootstrap interval over test images.", f"The paper: {paper} ({how}).", FEATURES_NOTE, *reductions)
     return Table(f"table3-{target.dataset}-{target.category}", f"Ablations, {target.dataset}/{target.category}", header, tuple(rows), notes)
 
 
@@ -225,23 +241,31 @@ def leave_one_out_table(results: Results, dataset: str, *, positive: str) -> Tab
     rows = []
     for system in sorted(systems, key=lambda name: name == TRIVIAL):
         found = [results.of(system, dataset, category) for category in classes]
-        values = [None if not one else one[0].auprc if positive == "anomalous" else one[0].auprc_normal for one in found]
-        known = [value for value in values if value is not None]
+        values = [auprc_of(one[0], positive) if one else (None, None) for one in found]
+        known = [value for value, _ in values if value is not None]
         blanks = [results.why_not(system, dataset, category).partition(":")[0] for category in classes]
-        cells = [blank if value is None else number(value) for value, blank in zip(values, blanks, strict=True)]
+        cells = [_with_interval(*value) if one else blank for one, value, blank in zip(found, values, blanks, strict=True)]
         rows.append((title_of(system), *cells, number(fmean(known)) if len(known) == len(classes) else "–"))
     shares = [next(r.prevalence for r in records if r.category == category) for category in classes]
     chance = [share if positive == "anomalous" else 1 - share for share in shares]
     if chance:
-        rows.append((f"guessing: share of {positive} test images", *map(number, chance), number(fmean(chance))))
+        guessing = (f"guessing: share of {positive} test images", *map(number, chance), number(fmean(chance)))
+        rows.insert(len(rows) - (TRIVIAL in systems), guessing)
     title = f"{dataset}: AUPRC with one class left out, {positive} positive"
     notes = (
         f"The class of the column plays the anomaly; precision and recall are those of the {positive} class.",
         f"The paper prints a mean of {FIG_3_MEANS[dataset]:.2f} for PANDA-GAN without saying which class is positive. With normal as the "
         "positive class, guessing gives about 0.9.",
+        "In brackets: 95 % bootstrap interval over test images, where it was computed; the mean over the classes has none.",
+        FEATURES_NOTE,
         *_reductions(records),
     )
     return Table(f"fig3-{dataset}-{positive}-positive", title, ("system", *classes, "mean"), tuple(rows), notes)
+
+
+def auprc_of(record: Record, positive: str) -> tuple[float | None, tuple[float, float] | None]:
+    """AUPRC and its interval with the "anomalous" or the "normal" class as the positive one."""
+    return (record.auprc, record.auprc_ci) if positive == "anomalous" else (record.auprc_normal, record.auprc_normal_ci)
 
 
 def all_tables(results: Results, whats: Iterable[str]) -> list[Table]:

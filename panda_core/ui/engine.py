@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from panda_core.card import find_model, list_models, read_card, save_operating_point
+from panda_core.card import find_listed, find_model, known_as, list_models, read_card, save_operating_point
+from panda_core.data.images import pixels_of
 from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.inspection import Inspection, OperatingPoint
 from panda_core.library import default_model
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 BATCH = 8
 """Images the network sees at once, at most."""
-BATCH_BYTES = 16 * 2**20
-"""Files of more bytes than this together are not seen at once: decoded, with their maps, they take some fifty times the memory."""
+MOST_LOADED = 6
+"""Models in memory; the one not asked for longest makes room."""
+BATCH_PIXELS = 50_000_000
+"""Images of more pixels than this together are not seen at once: with its maps, a pixel takes some twenty bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ class LocalEngine:
         """``device`` as `Inspector.load` takes it; ``model``: name or folder of the model to list first. Raises ModelError without it."""
         self._device = device
         self._preferred = find_model(model) if model else None
-        self._inspectors: dict[str, Inspector] = {}
+        self._inspectors: OrderedDict[str, Inspector] = OrderedDict()
         # Networks run in one thread: with a thread for each caller, torch keeps processors busy for each of them, and five people wait
         # a third longer. It also keeps the order of asking.
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
@@ -194,7 +198,7 @@ class LocalEngine:
         self._network.submit(self._write_point, model, point).result()
 
     def _write_point(self, model: str, point: OperatingPoint | None) -> None:
-        save_operating_point(self._folders().get(model) or find_model(model), point)
+        save_operating_point(self._folder(model), point)
         # The loaded model holds the old card; the next image loads it anew.
         self._inspectors.pop(model, None)
 
@@ -203,18 +207,23 @@ class LocalEngine:
         if self._preferred is None:
             first = default_model()
             return {first: found[first], **found} if first else found
-        first = next((name for name, folder in found.items() if folder.resolve() == self._preferred.resolve()), str(self._preferred))
-        return {first: self._preferred, **found}
+        return {known_as(self._preferred): self._preferred, **found}
+
+    def _folder(self, model: str) -> Path:
+        """Of a model that the page lists. Others are not opened: whoever reaches the page may not have any folder of this machine read."""
+        return self._folders().get(model) or find_listed(model)
 
     def _inspector(self, model: str) -> Inspector:
         if model not in self._inspectors:
             # torch comes in here, seconds after the page is up
             from panda_core.inspector import Inspector
 
-            folder = self._folders().get(model)
-            loaded = Inspector.load(folder if folder else model, device=self._device)
+            loaded = Inspector.load(self._folder(model), device=self._device)
             loaded.model.name = model  # what it is asked for by: its folder may have another name than its card
             self._inspectors[model] = loaded
+            while len(self._inspectors) > MOST_LOADED:
+                self._inspectors.popitem(last=False)
+        self._inspectors.move_to_end(model)
         return self._inspectors[model]
 
 
@@ -222,8 +231,8 @@ def _groups(paths: Sequence[Path]) -> Iterator[list[Path]]:
     group: list[Path] = []
     total = 0
     for path in paths:
-        size = path.stat().st_size if path.exists() else 0
-        if group and (len(group) == BATCH or total + size > BATCH_BYTES):
+        size = pixels_of(path)
+        if group and (len(group) == BATCH or total + size > BATCH_PIXELS):
             yield group
             group, total = [], 0
         group.append(path)
@@ -238,7 +247,11 @@ def read_entry(name: str, folder: Path) -> ModelEntry:
         card = read_card(folder)
     except ModelError as error:
         return ModelEntry(name, f"{name} (damaged)", problem=str(error))
-    problem = "" if card.calibration else f"It is not calibrated, so it has no boundary. Run: panda calibrate FOLDER --model {name}"
+    problem = (
+        ""
+        if card.calibration
+        else f"It is not calibrated, so it has no boundary. Run: panda calibrate FOLDER --model {name} --out NEW_FOLDER"
+    )
     return ModelEntry(
         name=name,
         title=card.title,

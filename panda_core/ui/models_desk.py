@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from panda_core import library
-from panda_core.card import Card, find_model, list_models, read_card
+from panda_core.card import Card, find_listed, list_models, read_card
 from panda_core.errors import ModelError
 
 Publish = Callable[[Path], str | None]
@@ -25,12 +25,14 @@ class ModelsDesk:
 
     def export(self, model: str, place: Path) -> dict[str, Any]:
         """The model as one file for download, written into ``place``. Raises ModelError."""
-        file = place / f"{find_model(model).name}.zip"
+        file = place / f"{find_listed(model).name}.zip"
         library.export_model(model, file)
         return {"download": self._publish(file), "name": file.name}
 
     def act(self, what: str, model: str, name: str) -> dict[str, Any]:
-        """Do one of rename, copy, delete, restore, default. Raises ModelError."""
+        """Do one of rename, copy, delete, restore (whose ``model`` is the token of a deleted one), default. Raises ModelError."""
+        if what != "restore":
+            find_listed(model)  # and no other folder of this machine
         if what == "rename":
             return {"model": library.rename_model(model, name).name}
         if what == "copy":

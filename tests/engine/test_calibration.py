@@ -80,6 +80,8 @@ def test_the_fingerprint_knows_the_images_not_their_order_or_place(inspector: In
         target.write_bytes(source.read_bytes())
     assert fingerprint(good) == fingerprint(good[::-1]) == fingerprint(moved)
     assert fingerprint(good) != fingerprint(good[:-1])
+    (tmp_path / "empty.png").touch()
+    assert fingerprint([*good, tmp_path / "empty.png"]) == fingerprint(good), "what cannot be read was not calibrated on"
 
 
 def test_the_seed_decides_every_number(inspector: Inspector, good: list[Path]) -> None:

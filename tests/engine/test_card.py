@@ -11,7 +11,19 @@ from typing import Any
 import pytest
 
 from panda_core import card as card_module
-from panda_core.card import CARD_FILE, FORMAT, Card, DataCard, Metric, find_model, list_models, read_card, save_operating_point
+from panda_core.card import (
+    CARD_FILE,
+    FORMAT,
+    Card,
+    DataCard,
+    Metric,
+    find_listed,
+    find_model,
+    known_as,
+    list_models,
+    read_card,
+    save_operating_point,
+)
 from panda_core.errors import ConfigError, ModelError
 from panda_core.inspection import OperatingPoint
 from panda_core.presets import preset
@@ -164,6 +176,23 @@ def test_a_folder_in_the_way_does_not_hide_a_named_model(place: Path, tmp_path: 
     (tmp_path / "work" / "leaf").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "work")
     assert find_model("leaf") == named
+
+
+def test_a_name_of_the_list_goes_before_a_model_folder_of_that_name(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named, here = write_card(place / "leaf"), write_card(tmp_path / "work" / "leaf")
+    monkeypatch.chdir(here.parent)
+    assert find_model("leaf") == named
+    assert find_model("./leaf").resolve() == here
+
+
+def test_a_model_is_known_by_its_name_or_by_its_whole_path(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named, elsewhere = write_card(place / "leaf"), write_card(tmp_path / "run" / "leaf")
+    monkeypatch.chdir(tmp_path)
+    assert known_as(named) == "leaf"
+    assert known_as(Path("run/leaf")) == known_as(elsewhere) == str(elsewhere)
+    assert find_listed("leaf") == named
+    with pytest.raises(ModelError, match=r"No model .* leaf"):
+        find_listed(str(elsewhere))
 
 
 def test_the_first_place_wins_and_half_written_folders_are_not_listed(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

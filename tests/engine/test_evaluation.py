@@ -85,6 +85,15 @@ def test_masks_give_pixel_measures(report: Report) -> None:
     assert 0 <= report.aupro <= 1 and 0 <= report.pixel_auroc <= 1
 
 
+def test_masks_that_number_their_classes_are_masks(inspector: Inspector, report: Report, toy_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(toy_folder, tmp_path / "discs")
+    for path in (tmp_path / "discs" / "ground_truth" / "scar").iterdir():
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(path), (mask > 127).astype(np.uint8))
+    found = evaluate(inspector, tmp_path / "discs")
+    assert (found.pixel_auroc, found.aupro) == (report.pixel_auroc, report.aupro)
+
+
 def test_without_masks_there_are_no_pixel_measures(inspector: Inspector, toy_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(toy_folder / "test", tmp_path / "test")
     found = evaluate(inspector, tmp_path)

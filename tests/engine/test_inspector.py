@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from panda_core import inspector as inspector_module
+from panda_core.checkpoint import Model
 from panda_core.data.images import list_images
 from panda_core.errors import ImageError, PandaError
-from panda_core.inspection import Inspection
+from panda_core.inspection import Evidence, Inspection
 from panda_core.inspector import Inspector, examine_images
 
 HAS_CUDA = torch.cuda.is_available()
@@ -27,6 +30,30 @@ def test_a_batch_gives_what_its_images_give_alone(inspector: Inspector, normal_p
     together = examine_images(inspector.model, normal_pictures, batch=len(normal_pictures))
     for alone, batched in zip(examine_images(inspector.model, normal_pictures, batch=1), together, strict=True):
         assert dict(batched.errors) == pytest.approx(dict(alone.errors), rel=1e-5, abs=1e-5)
+
+
+def test_images_that_would_fill_the_memory_together_wait_for_each_other(
+    inspector: Inspector, normal_pictures: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = normal_pictures[0].shape[0] * normal_pictures[0].shape[1]
+    monkeypatch.setattr(inspector_module, "BATCH_PIXELS", 2 * pixels)
+    groups: list[int] = []
+    examine = inspector_module._examine_batch
+
+    def count(model: Model, images: Sequence[np.ndarray], seen: np.ndarray | None) -> list[Evidence]:
+        groups.append(len(images))
+        return examine(model, images, seen)
+
+    monkeypatch.setattr(inspector_module, "_examine_batch", count)
+    found = list(inspector.inspect_many(normal_pictures[:5], batch=4))
+    assert groups == [2, 2, 1] and all(isinstance(one, Inspection) for one in found)
+
+
+def test_a_region_smaller_than_a_cell_still_has_one() -> None:
+    seen = np.zeros((64, 64), bool)
+    seen[30, 40] = True
+    cells = inspector_module._cells(seen, 8, torch.device("cpu"))
+    assert cells is not None and cells.nonzero().tolist() == [[0, 3, 5]]
 
 
 def test_contributions_add_up_to_the_score(inspector: Inspector, normal_pictures: list[np.ndarray]) -> None:

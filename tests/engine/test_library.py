@@ -66,6 +66,24 @@ def test_what_is_deleted_comes_back_as_it_was(kept: Path) -> None:
             library.restore_model(gone)
 
 
+def test_a_region_goes_and_comes_back_with_its_model(kept: Path, tiny_model: Path) -> None:
+    region = RegionOfInterest((Shape("rectangle", "include", ((0.0, 0.0), (0.5, 1.0))),))
+    save_roi("My parts", region)
+    token = library.delete_model("My parts")
+    library.add_model(tiny_model, "My parts")
+    assert load_roi("My parts") is None
+    library.rename_model("My parts", "Bolts")
+    library.restore_model(token)
+    assert load_roi("My parts") == region and load_roi("Bolts") is None
+
+
+def test_only_a_model_of_the_list_can_be_the_default(kept: Path, tiny_model: Path) -> None:
+    library.set_default("My parts")
+    with pytest.raises(ModelError, match="No model"):
+        library.set_default(str(tiny_model))
+    assert library.default_model() == "My parts"
+
+
 def test_a_model_whose_name_was_taken_meanwhile_is_not_brought_back_over_it(kept: Path, tiny_model: Path) -> None:
     token = library.delete_model("My parts")
     library.add_model(tiny_model, "My parts")

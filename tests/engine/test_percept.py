@@ -67,6 +67,22 @@ def test_locations_that_do_not_count_raise_no_local_error(percept: PerceptualEvi
     assert bool((masked < whole / 3).all())
 
 
+def test_a_small_region_does_not_hide_what_is_strange_in_it(percept: PerceptualEvidence) -> None:
+    side = SIZE // GRID_STRIDE
+    distance = percept.place_mean[0] + percept.place_std[0] * 2.0
+    distance = distance[None].clone()
+    inside = (side * side) // 2
+    distance[0, inside] = percept.place_mean[0, inside] + 12.0 * percept.place_std[0, inside]
+    seen = torch.zeros(1, side, side, dtype=torch.bool)
+    seen.view(-1)[inside] = True
+    assert CONFIG.top == 4
+    assert percept._top(distance, 0).item() == pytest.approx((12 + 3 * 2) / 4, rel=1e-3)
+    assert percept._top(distance, 0, seen).item() == pytest.approx((12 + 3 * 2) / 4, rel=1e-3)
+    seen.view(-1)[: side * 2] = True
+    seen.view(-1)[inside] = False
+    assert percept._top(distance, 0, seen).item() == pytest.approx(2.0, rel=1e-3)
+
+
 def test_an_image_gets_the_same_in_a_batch_and_alone(percept: PerceptualEvidence) -> None:
     x = plant(make_normals(3, seed=2))
     together = percept.measure(x)[0]["percept"]

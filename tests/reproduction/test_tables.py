@@ -16,6 +16,7 @@ from panda_core.reproduction.systems import SYSTEMS
 from panda_core.reproduction.tables import Results, Table, ablation_table, all_tables, leave_one_out_table, overview_table, set_table
 
 ELPV = next(target for target in FIRST if target.dataset == "elpv")
+APPLE = next(target for target in FIRST if target.category == "apple")
 PED1 = next(target for target in FURTHER if target.dataset == "ucsd_ped1")
 WHATS = ("table1", "table2", "table3", "fig3")
 
@@ -38,9 +39,11 @@ def test_the_trivial_baseline_is_the_bottom_row_of_every_table() -> None:
     tables = [table for table in all_tables(results, WHATS) if table.rows]
     assert len(tables) > 10
     for table in tables:
-        ours = [row for row in table.rows if "paper only" not in row[0] and not row[0].startswith("guessing")]
         if "fig3" not in table.name:
-            assert ours[-1][0] == SYSTEMS["trivial"].title
+            assert table.rows[-1][0] == SYSTEMS["trivial"].title
+    trivial = made_up(system="trivial", detector="trivial", preset="", dataset="mnist", category="0", size=0)
+    fig3 = leave_one_out_table(Results([made_up(dataset="mnist", category="0"), trivial]), "mnist", positive="normal")
+    assert [row[0].split(":")[0] for row in fig3.rows[-2:]] == ["guessing", "trivial"]
 
 
 def test_foreign_systems_appear_with_their_records() -> None:
@@ -57,11 +60,26 @@ def test_three_seeds_give_an_interval_and_two_do_not() -> None:
 
 
 def test_both_conventions_of_auprc_stand_beside_their_chance() -> None:
-    record = made_up(dataset="mnist", category="3", prevalence=0.1, auprc=0.2, auprc_normal=0.95)
+    record = made_up(dataset="mnist", category="3", prevalence=0.1, auprc=0.2, auprc_ci=(0.15, 0.3), auprc_normal=0.95)
     anomalous = leave_one_out_table(Results([record]), "mnist", positive="anomalous")
     normal = leave_one_out_table(Results([record]), "mnist", positive="normal")
-    assert row_of(anomalous, "PANDA, general")["3"] == "0.200" and row_of(anomalous, "guessing")["3"] == "0.100"
+    assert row_of(anomalous, "PANDA, general")["3"] == "0.200 (0.150–0.300)" and row_of(anomalous, "guessing")["3"] == "0.100"
     assert row_of(normal, "PANDA, general")["3"] == "0.950" and row_of(normal, "guessing")["3"] == "0.900"
+
+
+def test_the_auprc_has_its_intervals_too() -> None:
+    seeds = [made_up(seed=seed, auprc=0.5 + seed / 100, auprc_normal=0.8, auprc_normal_ci=(0.7, 0.9)) for seed in range(3)]
+    row = row_of(set_table(Results(seeds), ELPV), "PANDA, general")
+    assert row["AUPRC over seeds"].startswith("0.510 (0.4") and row["AUPRC, normal positive"] == "0.800 (0.700–0.900)"
+
+
+def test_what_is_reduced_is_said_of_the_rows_that_are_shown() -> None:
+    shown = made_up(reduced="64 px, 9 steps")
+    hidden = made_up(system="ablation-pixel-full", reduced="64 px, 5 steps")
+    notes = set_table(Results([shown, hidden]), ELPV).notes
+    assert any(SYSTEMS["panda-general"].title in note and "64 px, 9 steps" in note for note in notes)
+    assert not any("5 steps" in note for note in notes)
+    assert "64 px, 5 steps (pixel loss)" in ablation_table(Results([shown, hidden]), ELPV).notes[-1]
 
 
 def test_prevalence_is_printed_in_both_conventions() -> None:
@@ -75,6 +93,8 @@ def test_the_papers_numbers_stand_beside_ours_and_are_labelled() -> None:
     assert row_of(table, "PANDA, general")["EER"] == "0.300"
     assert "paper only" in row_of(table, "AED-GAN")["system"]
     assert any("as printed" in note for note in table.notes)
+    plants = set_table(Results([made_up(dataset="plantvillage", category="apple")]), APPLE)
+    assert row_of(plants, "PANDA, general")["the paper"] == "0.740 (0.730–0.750), rec. error 0.4, adv. error 0.993, ms 20"
     ablations = ablation_table(Results([made_up(system="ablation-pixel-full", auroc=0.66)]), ELPV)
     assert row_of(ablations, "two latents, E_high^1, E_low^1")["pixel loss, the paper"] == "0.420"
 

@@ -340,7 +340,7 @@ def test_somebody_with_one_image_is_served_between_the_batches_of_another(
     monkeypatch.setattr("panda_core.card.model_places", lambda: [tiny_model.parent])
     engine, one = LocalEngine(device="cpu"), toy_folder / "test" / "good" / "000.png"
     order: list[str] = []
-    asked, served, look = threading.Event(), threading.Event(), engine._look_at_all
+    asked, served, look = threading.Event(), threading.Event(), engine._at_once
 
     def look_and_note(*arguments: Any) -> Any:
         found = look(*arguments)
@@ -353,7 +353,7 @@ def test_somebody_with_one_image_is_served_between_the_batches_of_another(
         order.append("one")
         served.set()
 
-    monkeypatch.setattr(engine, "_look_at_all", look_and_note)
+    monkeypatch.setattr(engine, "_at_once", look_and_note)
     for seen, result in enumerate(engine.inspect_many(tiny_model.name, [one] * (3 * BATCH + 1)), start=1):
         assert isinstance(result, Inspection)
         if seen == 1:
@@ -372,7 +372,7 @@ def test_large_files_are_not_seen_together(tmp_path: Path, monkeypatch: pytest.M
     for path in paths:
         path.write_bytes(b"0123456789")
     assert [len(group) for group in engine._groups([*paths, tmp_path / "gone"])] == [BATCH, BATCH, 2]
-    monkeypatch.setattr(engine, "BATCH_BYTES", 25)
+    monkeypatch.setattr(engine, "BATCH_PIXELS", 25)
     assert [len(group) for group in engine._groups(paths[:5])] == [2, 2, 1]
-    monkeypatch.setattr(engine, "BATCH_BYTES", 5)
+    monkeypatch.setattr(engine, "BATCH_PIXELS", 5)
     assert [len(group) for group in engine._groups(paths[:3])] == [1, 1, 1]

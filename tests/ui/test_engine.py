@@ -66,6 +66,17 @@ def test_the_model_asked_for_comes_first_once(places: Path, tmp_path: Path) -> N
     assert [entry.name for entry in LocalEngine(model=str(own)).models()] == [str(own), "apple", "leaf"]
 
 
+def test_no_folder_but_those_of_the_list_is_opened(places: Path, tmp_path: Path) -> None:
+    write_card(places / "leaf")
+    secret = write_card(tmp_path / "runs" / "0001" / "model")
+    engine = LocalEngine()
+    for model in (str(secret), f"{places}/leaf"):
+        with pytest.raises(ModelError, match="No model"):
+            engine.inspect(model, tmp_path / "image.png")
+        with pytest.raises(ModelError, match="No model"):
+            engine.save_operating_point(model, boundary=1.0, pixel_threshold=2.0, who="ann", why="a reason")
+
+
 def test_a_model_that_does_not_exist_is_refused_at_once(places: Path) -> None:
     with pytest.raises(ModelError, match="nothing-here"):
         LocalEngine(model="nothing-here")
