@@ -26,7 +26,7 @@ A configuration is a preset and the fields you change: `panda train FOLDER --run
 (`ConfigError`). The whole configuration is kept in the run's `config.json` and in the model's `card.json`.
 
 *(open)* marks what the paper leaves open: the value is our choice. A preset is listed where it differs from the default; `--preset` is
-`best` if you say nothing. Why the presets are what they are: [method](method.md).
+`best` if you say nothing (`balanced` in `panda sweep`). Why the presets are what they are: [method](method.md).
 """
 
 

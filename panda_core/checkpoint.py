@@ -169,7 +169,10 @@ def _check_sizes(config: Config, tensors: Mapping[str, Tensor]) -> None:
         if config.percept.enabled:
             percept = PerceptualEvidence(config.percept, pretrained=False)
             wanted |= {f"percept.{name}": value for name, value in percept.state_dict().items()}
-    wrong = [name for name in wanted.keys() & tensors.keys() if wanted[name].shape != tensors[name].shape]
+    missing = wanted.keys() - tensors.keys()
+    if missing:
+        raise ModelError(f"the card and the tensors do not belong together: {len(missing)} tensors are missing (e.g. {min(missing)}).")
+    wrong = [name for name in wanted if wanted[name].shape != tensors[name].shape]
     if wrong:
         raise ModelError(f"the card and the tensors do not belong together: {len(wrong)} tensors have another shape (e.g. {min(wrong)}).")
 

@@ -13,11 +13,13 @@ from panda_core.errors import TrainingError
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
-    """A JSON object of a run; None where there is no such file. Raises TrainingError when it is damaged."""
+    """A JSON object of a run; None where there is no such file. Raises TrainingError when it is damaged or may not be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be read ({error.strerror}). Look at its permissions and at the disk.") from error
     except ValueError as error:
         raise TrainingError(f"{path} is damaged: {error}. Delete it, or start a new run in another folder.") from error
     if not isinstance(content, dict):
@@ -26,10 +28,13 @@ def read_object(path: Path) -> dict[str, Any] | None:
 
 
 def replace_text(path: Path, text: str, *, durable: bool) -> None:
-    """Put a text file in the place of another. ``durable``: it survives a power cut after this returns."""
+    """Put a text file in the place of another. ``durable``: it survives a power cut after this returns.
+
+    Bytes of a file name that are no text are written as ``\\udcxx``, from which JSON reads the same name again.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             if durable:
                 file.flush()

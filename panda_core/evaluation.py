@@ -224,7 +224,8 @@ def _report(
     labels = np.array([image.anomalous for image, _ in seen], dtype=bool)
     if not labels.any() or labels.all():
         raise FolderError(
-            f"{folder}: {int(labels.sum())} anomalous and {int((~labels).sum())} normal images can be read; both kinds are needed."
+            f"{folder}: {int(labels.sum())} anomalous and {int((~labels).sum())} normal images can be read; both kinds are needed. "
+            "Add the missing kind: test/good/ beside test/<defect>/, or normal/ beside anomalous/."
         )
     scores = np.array([image.score for image, _ in seen])
     names = np.array([image.defect for image, _ in seen])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from panda_core.errors import TrainingError
+log = logging.getLogger(__name__)
 
 
 class EventReader:
@@ -24,7 +25,7 @@ class EventReader:
     def read(self) -> int:
         """Take in what was appended; returns how many events are new. A line that is still being written waits for the next time.
 
-        Raises TrainingError when a whole line is damaged.
+        A whole line that is damaged, as by a power cut, is left out and said in the program's log.
         """
         try:
             size = self.path.stat().st_size
@@ -38,20 +39,18 @@ class EventReader:
             file.seek(self._offset)
             content = file.read(size - self._offset)
         whole = content[: content.rfind(b"\n") + 1]
-        before = len(self.events)
-        for line in whole.splitlines():
-            try:
-                self.events.append(json.loads(line))
-            except ValueError as error:
-                number = len(self.events) + 1
-                raise TrainingError(f"{self.path}, line {number} is damaged. Delete that line to see the rest.") from error
+        lines = whole.splitlines()
+        new = [event for event in map(_event, lines) if event is not None]
+        self.events += new
         self._offset += len(whole)
-        return len(self.events) - before
+        if len(new) < len(lines):
+            log.warning("%s: damaged lines left out: %d.", self.path, len(lines) - len(new))
+        return len(new)
 
 
 def append_event(path: Path, event: Mapping[str, Any]) -> None:
-    """Append one event; numbers that are not finite become null, for JSON has none."""
-    line = json.dumps(finite(event), ensure_ascii=False, allow_nan=False)
+    """Append one event, made `plain`."""
+    line = json.dumps(plain(event), ensure_ascii=False, allow_nan=False)
     with path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
@@ -65,10 +64,20 @@ def cut_torn_tail(path: Path) -> None:
         os.truncate(path, content.rfind(b"\n") + 1)
 
 
-def finite(value: Any) -> Any:
-    """The same JSON value with null for every number that is not finite."""
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def plain(value: Any) -> Any:
+    """The same JSON value as every reader takes it: null for a number that is not finite, "?" for what is no Unicode in a file's name."""
     if isinstance(value, Mapping):
-        return {str(key): finite(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        return [plain(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -14,7 +14,7 @@ from panda_core.checkpoint import load_model, save_model
 from panda_core.data.folders import NORMAL_NAMES
 from panda_core.data.images import content_hash, list_images
 from panda_core.devices import pick_device
-from panda_core.errors import CalibrationError, FolderError, ImageError
+from panda_core.errors import CalibrationError, FolderError, ImageError, ModelError
 from panda_core.inspection import Calibration
 from panda_core.scoring.boundary import MINIMUM_ANOMALOUS
 
@@ -46,9 +46,9 @@ def recalibrate(
 ) -> Calibration:
     """A copy of a model, calibrated on marked images it was not trained on; the copy appears whole in ``out_folder``.
 
-    The networks stay as they are. Where the marked anomalies do not stand out, the boundary comes from the normal images alone and
-    its ``reason`` says so. Raises CalibrationError (too few images, the same image marked both ways), FolderError
-    (``out_folder`` is in use), ModelError.
+    The networks stay as they are; what was measured of the old numbers is not said of the new ones. Where the marked anomalies do not
+    stand out, the boundary comes from the normal images alone and its ``reason`` says so. Raises CalibrationError (too few images, the
+    same image marked both ways), FolderError (``out_folder`` is in use), ModelError (the model cannot be read, the copy not be written).
     """
     _check_marks(normal, anomalous)
     if out_folder.exists() and (not out_folder.is_dir() or any(out_folder.iterdir())):
@@ -58,8 +58,11 @@ def recalibrate(
     model.calibration = calibrate(model, normal, anomalous_paths=anomalous, scoring=config.scoring, on_progress=on_progress)
     model.name = out_folder.name
     model.config = config
-    model.card = replace(model.card, name=out_folder.name, config=config)
-    save_model(out_folder, model)
+    model.card = replace(model.card, name=out_folder.name, title=out_folder.name, config=config, metrics=())
+    try:
+        save_model(out_folder, model)
+    except OSError as error:
+        raise ModelError(f"{out_folder} cannot be written ({error.strerror}). Make room, or look at the permissions.") from error
     return model.calibration
 
 
@@ -70,7 +73,7 @@ def _check_marks(normal: Sequence[Path], anomalous: Sequence[Path]) -> None:
     ):
         if found < needed:
             raise CalibrationError(
-                f"{found} image{'' if found == 1 else 's'} marked {word}; at least {needed} are needed. "
+                f"{found} image{'' if found == 1 else 's'} marked {word} can be used; at least {needed} are needed. "
                 f"Mark {needed - found} more in the history (key {key}), then try again."
             )
     both = {_digest(path) for path in normal} & {_digest(path) for path in anomalous} - {None}

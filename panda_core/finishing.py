@@ -22,7 +22,7 @@ from panda_core.config import Config
 from panda_core.data.folders import Splits, labelled_test
 from panda_core.data.images import prepare, read_image
 from panda_core.durable import replace_text
-from panda_core.errors import FolderError, ImageError, ModelError
+from panda_core.errors import FolderError, ImageError, ModelError, PandaError
 from panda_core.evaluation import evaluate
 from panda_core.inspection import Picture
 from panda_core.inspector import Inspector
@@ -87,7 +87,18 @@ class Finishing:
         self.run.write_status("done", detail=boundary.reason, step=self.total, total=self.total)
 
     def _measure(self, model: Model) -> Metric | None:
-        """The finished model on the folder's labelled test images, where it has some; nothing was or will be chosen by them."""
+        """`_measured`, or None and a warning where that fails: hours of training are not lost for want of a number beside them."""
+        try:
+            return self._measured(model)
+        except (PandaError, OSError) as error:
+            self._warn(f"The test images could not be measured: {error}")
+            return None
+
+    def _measured(self, model: Model) -> Metric | None:
+        """The finished model on the folder's labelled test images, where it has some; nothing was or will be chosen by them.
+
+        Raises PandaError or OSError where the images cannot be read.
+        """
         try:
             samples = labelled_test(self.run.data) if (self.run.data / "test").is_dir() else []
         except FolderError:
@@ -113,12 +124,15 @@ class Finishing:
         self.say("compare", "Comparing with the model it came from.")
         try:
             parent = Inspector(load_model(self.run.parent, device=self.fabric.device))
-        except ModelError as error:
-            self.run.record({"event": "warning", "step": self.total, "message": f"There is no comparison: {error}"})
+            found = compare(parent, Inspector(model), self.splits.validation, self.splits.anomalous, on_image=self.heed)
+        except (PandaError, OSError) as error:
+            self._warn(f"There is no comparison: {error}")
             return
-        found = compare(parent, Inspector(model), self.splits.validation, self.splits.anomalous, on_image=self.heed)
         replace_text(self.run.path / "comparison.json", json.dumps(found), durable=False)
         self.run.record({"event": "compared", **_without_examples(found)})
+
+    def _warn(self, message: str) -> None:
+        self.run.record({"event": "warning", "step": self.total, "message": message})
 
     def _fit_percept(self, paths: Sequence[Path]) -> PerceptualEvidence | None:
         if not self.config.percept.enabled:

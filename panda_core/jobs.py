@@ -169,3 +169,5 @@ def _open(path: Path) -> RunDir | DamagedRun:
         return run
     except PandaError as error:
         return DamagedRun(path, str(error))
+    except OSError as error:
+        return DamagedRun(path, f"{error.filename or path} cannot be opened ({error.strerror}). Look at its permissions.")

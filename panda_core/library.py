@@ -193,7 +193,7 @@ def set_default(model: str) -> None:
         settings = read_object(_settings()) or {}
         replace_text(_settings(), json.dumps({**settings, "default_model": model}, indent=1), durable=True)
     except OSError as error:
-        raise ModelError(f"{_settings()} cannot be written ({error.strerror}). Look at its permissions.") from error
+        raise ModelError(f"{_settings()} cannot be written ({error.strerror}). Check its permissions.") from error
 
 
 def _settings() -> Path:
@@ -218,7 +218,7 @@ def _put(name: str, fill: Callable[[Path], None]) -> Path:
         replace_text(temporary / CARD_FILE, json.dumps(card.to_dict(), indent=1, allow_nan=False), durable=True)
         os.rename(temporary, target)
     except OSError as error:
-        raise ModelError(f"{target} cannot be written ({error.strerror}). Make room, or look at the permissions.") from error
+        raise ModelError(f"{target} cannot be written ({error.strerror}). Make room, or check the permissions.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     sync_folder(own_models())

@@ -144,7 +144,7 @@ def save_roi(model: str, roi: RegionOfInterest) -> None:
         os.replace(file.name, path)
     except OSError as error:
         raise RoiError(
-            f"The region of interest cannot be kept in {path.parent} ({error.strerror}). Look for free space and permissions."
+            f"The region of interest cannot be kept in {path.parent} ({error.strerror}). Check its free space and permissions."
         ) from error
 
 
@@ -153,7 +153,7 @@ def clear_roi(model: str) -> None:
     try:
         _place(model).unlink(missing_ok=True)
     except OSError as error:
-        raise RoiError(f"{_place(model)} cannot be deleted ({error.strerror}). Look for permissions.") from error
+        raise RoiError(f"{_place(model)} cannot be deleted ({error.strerror}). Check its permissions.") from error
 
 
 def inspect_within(look: Look, image: Picture, roi: RegionOfInterest) -> Inspection:

@@ -32,7 +32,7 @@ from filelock import FileLock, Timeout
 from panda_core.config import Config
 from panda_core.durable import read_object, replace_text
 from panda_core.errors import PandaError, TrainingError
-from panda_core.events import EventReader, append_event, cut_torn_tail, finite
+from panda_core.events import EventReader, append_event, cut_torn_tail, plain
 
 State = Literal["created", "queued", "running", "done", "stopped", "failed", "interrupted"]
 
@@ -155,6 +155,8 @@ class RunDir:
             return cls._of(path, header)
         except KeyError as error:
             raise TrainingError(f"{path / 'config.json'}: {error} is missing; this is not a run of ours. Start a new one.") from error
+        except (TypeError, ValueError) as error:
+            raise TrainingError(f"{path / 'config.json'} is not of a run of ours ({error}). Start a new one.") from error
         except PandaError as error:
             written = header.get("version", "unknown")
             raise TrainingError(f"{path / 'config.json'} (version {written}) does not fit this version {_version()}: {error}") from error
@@ -174,17 +176,14 @@ class RunDir:
         )
 
     def record(self, event: Mapping[str, Any]) -> None:
-        """Append one event with the Unix time as "time"; numbers that are not finite become null, for JSON has none."""
+        """Append one event with the Unix time as "time", made `events.plain`."""
         if not self._tail_checked:
             cut_torn_tail(self.events_path)
             self._tail_checked = True
         append_event(self.events_path, {"time": time.time(), **event})
 
     def events(self) -> list[dict[str, Any]]:
-        """All events so far, oldest first; a last line that is still being written (or was torn by a kill) is left out.
-
-        Raises TrainingError when an earlier line is damaged.
-        """
+        """All events so far, oldest first; damaged lines, and a last one that is still being written, are left out."""
         reader = EventReader(self.events_path)
         reader.read()
         return reader.events
@@ -201,7 +200,7 @@ class RunDir:
             "updated": time.time(),
         }
         # A running step is rewritten in a moment; only a change of state must survive a power cut.
-        replace_text(self.path / "status.json", json.dumps(finite(content), ensure_ascii=False), durable=status != last.state)
+        replace_text(self.path / "status.json", json.dumps(plain(content), ensure_ascii=False), durable=status != last.state)
 
     def status(self) -> RunStatus:
         """The last status; a run that should live and that nobody works on reads as "interrupted". Raises TrainingError when damaged."""

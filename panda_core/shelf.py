@@ -25,12 +25,12 @@ class Shelf:
         """All of ours, the highest number first."""
         if not self.place.is_dir():
             return ()
-        ours = [path for path in self.place.iterdir() if not path.name.startswith(".") and (path / self.marker).is_file()]
+        ours = [path for path in self.place.iterdir() if not path.name.startswith(".") and self._is_ours(path)]
         return tuple(sorted(ours, key=lambda path: _natural(path.name), reverse=True))
 
     def find(self, id: str) -> Path | None:
         """The folder of an id, which may be anything; None where there is none."""
-        return self.place / id if _is_name(id) and (self.place / id / self.marker).is_file() else None
+        return self.place / id if _is_name(id) and self._is_ours(self.place / id) else None
 
     def claim(self, name: str) -> Path:
         """A new folder "0007-name"; two programs that start at once get two. Raises TrainingError."""
@@ -53,6 +53,7 @@ class Shelf:
         trash = self.place / TRASH
         trash.mkdir(exist_ok=True)
         try:
+            os.utime(self.place / id)  # a rename leaves a folder's time as it is, and `empty_trash` counts from here
             os.replace(self.place / id, trash / id)
         except OSError as error:
             raise TrainingError(
@@ -62,7 +63,7 @@ class Shelf:
     def discarded(self) -> tuple[str, ...]:
         """Ids that `restore` would bring back, the highest number first."""
         trash = self.place / TRASH
-        names = [path.name for path in trash.iterdir() if (path / self.marker).is_file()] if trash.is_dir() else []
+        names = [path.name for path in trash.iterdir() if self._is_ours(path)] if trash.is_dir() else []
         return tuple(sorted(names, key=_natural, reverse=True))
 
     def restore(self, id: str) -> Path:
@@ -73,11 +74,15 @@ class Shelf:
         return self.place / id
 
     def empty_trash(self, *, older_than: float) -> None:
-        """Delete what was discarded and not changed for ``older_than`` seconds."""
+        """Delete what was discarded more than ``older_than`` seconds ago."""
         trash = self.place / TRASH
         for path in trash.iterdir() if trash.is_dir() else ():
             if path.stat().st_mtime < time.time() - older_than:
                 shutil.rmtree(path, ignore_errors=True)
+
+    def _is_ours(self, folder: Path) -> bool:
+        # Not Path.is_file: it raises where a folder may not be entered, and one such folder would hide all others.
+        return os.path.isfile(folder / self.marker)
 
     def _last_number(self) -> int:
         known = [path.name for folder in (self.place, self.place / TRASH) if folder.is_dir() for path in folder.iterdir()]

@@ -22,6 +22,7 @@ from panda_core.scoring.metrics import auroc
 from panda_core.sweep import Sweep, Trial, TrialState
 
 if TYPE_CHECKING:
+    from panda_core.config import Config
     from panda_core.jobs import Jobs
 
 POLL_SECONDS = 1.0
@@ -78,9 +79,9 @@ class _Leader:
         while (trial := self._next()) is not None:
             if self.should_stop():
                 return "stopped"
-            index, number = trial
+            index, number, left = trial
             self._publish()
-            run = self._begin(number)
+            run = (self._begun(number) if left else None) or self._start(number)
             self.study.set_user_attr(f"run {number}", run.path.name)
             self._publish()
             if not self._wait(run):
@@ -107,37 +108,58 @@ class _Leader:
         self.sweep.write_status("running", found)
         return tuple(found)
 
-    def _next(self) -> tuple[int, int] | None:
-        """(index in the study, number in the grid) of the trial to train: the one a killed process left, else the next one waiting."""
+    def _next(self) -> tuple[int, int, bool] | None:
+        """The trial to train: the one a killed or stopped process left, else the next one waiting.
+
+        Given as (index in the study, number in the grid, whether it was left).
+        """
         from optuna.trial import TrialState as State
 
         left = self.study.get_trials(deepcopy=False, states=(State.RUNNING,))
         if left:
-            return left[0].number, int(left[0].user_attrs["number"])
+            return left[0].number, int(left[0].user_attrs["number"]), True
         if not self.study.get_trials(deepcopy=False, states=(State.WAITING,)):
             return None
         trial = self.study.ask()
         for field, values in self.sweep.grid.items():
             trial.suggest_categorical(field, values)
-        return trial.number, int(trial.user_attrs["number"])
+        return trial.number, int(trial.user_attrs["number"]), False
 
-    def _begin(self, number: int) -> RunDir:
-        """The trial's run, under way: found by its name where a killed search had begun it."""
-        sweep, name = self.sweep, f"{self.sweep.name}-{number:03d}"
-        known = [run for run in self.jobs.list() if isinstance(run, RunDir) and run.name == name and run.data == sweep.data]
-        if not known:
-            return self.jobs.start(
-                sweep.data,
-                sweep.base.override(**sweep.combinations[number]),
-                name=name,
-                parent=sweep.parent,
-                exclude=sorted(sweep.exclude),
-                device=sweep.device,
-                low_priority=sweep.low_priority,
-            )
-        if known[0].status().state in ("stopped", "interrupted"):
-            self.jobs.resume(known[0].path.name, low_priority=sweep.low_priority)
-        return known[0]
+    def _name(self, number: int) -> str:
+        return f"{self.sweep.name}-{number:03d}"
+
+    def _config(self, number: int) -> Config:
+        return self.sweep.base.override(**self.sweep.combinations[number])
+
+    def _start(self, number: int) -> RunDir:
+        sweep = self.sweep
+        return self.jobs.start(
+            sweep.data,
+            self._config(number),
+            name=self._name(number),
+            parent=sweep.parent,
+            exclude=sorted(sweep.exclude),
+            device=sweep.device,
+            low_priority=sweep.low_priority,
+        )
+
+    def _begun(self, number: int) -> RunDir | None:
+        """The run that an earlier process had begun for this trial, under way again; None where it had begun none, or that is gone."""
+        id = self.study.user_attrs.get(f"run {number}")  # None: it was killed before it could write down which
+        for run in self.jobs.list():
+            if isinstance(run, RunDir) and self._is_trial(run, number, id):
+                if run.status().state in ("stopped", "interrupted"):
+                    self.jobs.resume(run.path.name, low_priority=self.sweep.low_priority)
+                return run
+        return None
+
+    def _is_trial(self, run: RunDir, number: int, id: str | None) -> bool:
+        """Whether a run is this trial's: named so, and all that this search would have started it with; others may bear the same name."""
+        if run.path.name != id if id else run.name != self._name(number):
+            return False
+        sweep = self.sweep
+        wanted = (sweep.data, self._config(number), sweep.parent, sweep.exclude)
+        return (run.data, run.config, run.parent, run.exclude) == wanted and run.created >= sweep.created
 
     def _wait(self, run: RunDir) -> bool:
         """Until the run is over; False where the search was asked to stop, which stops the run."""

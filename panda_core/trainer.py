@@ -5,6 +5,7 @@ The same code runs for one process and for one of several; only rank 0 writes.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -48,14 +49,15 @@ class _Stopped(Exception):
     """Somebody asked to stop in the middle of a stage."""
 
 
-def run_training(run: RunDir, *, device: str = "auto", devices: int = 1) -> Outcome:
+def run_training(run: RunDir, *, device: str = "auto", devices: int = 1, machines: int = 1) -> Outcome:
     """Train, calibrate and save the model of this run; resumes where a checkpoint exists.
 
     SIGTERM, SIGINT and the run's cancel file stop it after the current step, with a checkpoint: "stopped".
-    ``devices`` > 1 trains data-parallel, one process a device; ``train.batch`` is the batch of all together.
+    ``devices`` > 1 trains data-parallel, one process a device; ``train.batch`` is the batch of all together. ``machines`` > 1: so do
+    as many machines with as many devices each, told apart by $NODE_RANK, which find the first at $MASTER_ADDR, $MASTER_PORT.
     Raises PandaError subclasses, after writing them to the run's status as "failed".
     """
-    fabric = make_fabric(run.config, device, devices)
+    fabric = make_fabric(run.config, device, devices, machines)
     fabric.launch()
     with run.hold() if fabric.is_global_zero else nullcontext(), _signals() as signalled:
         try:
@@ -209,14 +211,25 @@ def concrete(config: Config) -> Config:
     return replace(config, loss=loss, percept=percept)
 
 
-def make_fabric(config: Config, device: str, devices: int) -> Fabric:
+def make_fabric(config: Config, device: str, devices: int, machines: int = 1) -> Fabric:
+    """Raises TrainingError for no device, or where several machines would not find each other."""
     picked = pick_device(device)
     half = autocast_dtype(picked, config.train.precision) is not None
     if devices < 1:
         raise TrainingError(f"devices is {devices}; at least one is needed.")
+    missing = [name for name in ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ] if machines > 1 else []
+    if missing:
+        raise TrainingError(
+            f"{machines} machines are to train together, and {', '.join(missing)} is not set. On each machine set NODE_RANK to 0, 1, ... "
+            "and MASTER_ADDR and MASTER_PORT to the address of the first and a free port there."
+        )
     chosen: int | list[int] = [picked.index] if picked.index is not None and devices == 1 else devices
     return Fabric(
-        accelerator=picked.type, devices=chosen, strategy="ddp" if devices > 1 else "auto", precision="bf16-mixed" if half else "32-true"
+        accelerator=picked.type,
+        devices=chosen,
+        num_nodes=machines,
+        strategy="ddp" if devices * machines > 1 else "auto",
+        precision="bf16-mixed" if half else "32-true",
     )
 
 

@@ -26,7 +26,10 @@ def check_tuning(parent: Card, config: Config) -> None:
         theirs, ours = _value(parent.config.to_dict(), field), _value(config.to_dict(), field)
         if theirs != ours:
             name = next((f"{field}.{key}" for key in ours if ours[key] != theirs[key]), field) if isinstance(ours, dict) else field
-            raise ConfigError(f"{name} cannot be changed when a model is fine-tuned: “{parent.name}” was built with another value.")
+            raise ConfigError(
+                f"{name} cannot be changed when a model is fine-tuned: “{parent.name}” was built with another value. Leave it as it is, or "
+                "train from scratch without --from."
+            )
 
 
 def read_parent(folder: Path) -> Card:

@@ -50,12 +50,16 @@ def device_name(device: str) -> str:
 
 
 def _someone_older_waits(run: RunDir, device: str) -> bool:
-    for path in run.path.parent.iterdir():
+    try:
+        beside = tuple(run.path.parent.iterdir())
+    except OSError:
+        return False  # a folder may be entered and not be listed
+    for path in beside:
         try:
             other = RunDir.open(path)
             older = other.created < run.created and device_name(other.device) == device_name(device)
             if older and other.status().state == "queued":
                 return True
-        except PandaError:
+        except (PandaError, OSError, RuntimeError):  # the last for a link that leads to itself
             continue  # not a run, or one that cannot be read: it waits for nothing
     return False

@@ -14,7 +14,14 @@ from panda_core.runs import RunDir
 from panda_core.turns import device_turn
 
 
-def work(run: RunDir, *, device: str = "auto", devices: int = 1, low_priority: bool = False) -> Literal["done", "stopped"]:
+def is_helper_process() -> bool:
+    """Whether this is a further process of a data-parallel training, on this machine or another: the first one makes the run and writes."""
+    return any(int(os.environ.get(name, "0")) > 0 for name in ("LOCAL_RANK", "NODE_RANK"))
+
+
+def work(
+    run: RunDir, *, device: str = "auto", devices: int = 1, machines: int = 1, low_priority: bool = False
+) -> Literal["done", "stopped"]:
     """Train a run from where it stands; waits for the device first, and imports torch only then.
 
     Every error is written to the run's status before it is raised: a PandaError with its own sentence, anything else as a
@@ -22,21 +29,21 @@ def work(run: RunDir, *, device: str = "auto", devices: int = 1, low_priority: b
     """
     if low_priority:
         step_back()
-    if int(os.environ.get("LOCAL_RANK", "0")) > 0:  # a further process of a data-parallel training: the first one waits and writes
-        return _train(run, device, devices)
+    if devices * machines > 1 and is_helper_process():
+        return _train(run, device, devices, machines)
     with run.hold(), _said(run), device_turn(run, device, run.cancelled) as free:
         if not free:
             run.write_status("stopped", detail="Stopped before it began. Start it with Resume.")
             return "stopped"
         # Importing torch takes seconds in which a person wants to see that something happens.
         run.write_status("running", detail="Loading the networks.", stage="load")
-        return _train(run, device, devices)
+        return _train(run, device, devices, machines)
 
 
-def _train(run: RunDir, device: str, devices: int) -> Literal["done", "stopped"]:
+def _train(run: RunDir, device: str, devices: int, machines: int) -> Literal["done", "stopped"]:
     from panda_core.trainer import run_training
 
-    return run_training(run, device=device, devices=devices)
+    return run_training(run, device=device, devices=devices, machines=machines)
 
 
 @contextmanager

@@ -178,6 +178,18 @@ def test_without_json_there_is_a_table_with_full_names(capsys: Captured, mixed_f
     assert code == 0 and "parts [b]" in out and "text.png" in out and "not read" in out
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no file names that are no Unicode")
+def test_a_file_name_that_is_no_unicode_is_shown_with_a_question_mark(
+    capsys: Captured, toy_folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("panda_core.cli.inspecting.OUT.width", 400)
+    shutil.copy(toy_folder / "test" / "good" / "000.png", tmp_path / os.fsdecode(b"Pr\xfcf.png"))
+    (found,) = call_json(capsys, "inspect", tmp_path, "--model", tiny_model)
+    assert found["path"] == str(tmp_path / "Pr?f.png") and "score" in found
+    code, out, _ = call(capsys, "inspect", tmp_path, "--model", tiny_model)
+    assert code == 0 and "Pr?f.png" in out
+
+
 def test_out_holds_a_line_a_mask_and_an_overlay_for_each_image(
     capsys: Captured, mixed_folder: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -237,7 +249,8 @@ def test_calibrating_writes_a_copy_and_leaves_the_model_alone(capsys: Captured, 
     )
     assert code == 0, err
     assert {path.name: path.read_bytes() for path in tiny_model.iterdir()} == before
-    assert read_card(tmp_path / "copy").name == "copy"
+    copied = read_card(tmp_path / "copy")
+    assert (copied.name, copied.title, copied.metrics) == ("copy", "copy", ())
     image = toy_folder / "test" / "scar" / "000.png"
     assert call_json(capsys, "inspect", image, "--model", tmp_path / "copy")["boundary_kind"] == "tail"
     code, _, err = call(capsys, "calibrate", toy_folder / "test" / "good", "--model", tiny_model, "--out", tmp_path / "copy")

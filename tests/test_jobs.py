@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +92,61 @@ def test_a_damaged_run_is_listed_with_what_is_wrong(jobs: Jobs, idle: list[list[
     assert isinstance(found, DamagedRun) and "damaged" in found.problem
 
 
+def refuse(path: object, *_arguments: object) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+
+def close(monkeypatch: pytest.MonkeyPatch, *places: Path) -> None:
+    """These files may not be opened, these folders not be entered. Real permissions would not do: they do not bind root."""
+    closed = set(places)
+
+    def guarded(real: Callable[..., Any]) -> Callable[..., Any]:
+        def guard(path: Any, *arguments: Any, **options: Any) -> Any:
+            if isinstance(path, str | Path) and closed & ({*Path(path).parents} if real is stat else {Path(path), *Path(path).parents}):
+                refuse(path)
+            return real(path, *arguments, **options)
+
+        return guard
+
+    stat = os.stat
+    for module, name in ((os, "stat"), (os, "open"), (io, "open")):
+        monkeypatch.setattr(module, name, guarded(getattr(module, name)))
+
+
+def test_what_may_not_be_read_among_the_runs_does_not_hide_the_others(
+    jobs: Jobs, idle: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, header, lock, whole = (jobs.start(tmp_path, TINY, name=name) for name in "abcd")
+    lock.write_status("running")
+    (lock.path / "alive.lock").touch()
+    close(monkeypatch, folder.path, header.path / "config.json", lock.path / "alive.lock")
+    found = jobs.list()
+    assert [one.path for one in found] == [whole.path, lock.path, header.path]
+    assert isinstance(found[0], RunDir)
+    for damaged, file in zip(found[1:], ("alive.lock", "config.json"), strict=True):
+        assert isinstance(damaged, DamagedRun) and file in damaged.problem and "Permission denied" in damaged.problem
+    with pytest.raises(TrainingError, match="There is no training"):
+        jobs.find(folder.path.name)
+
+
+@pytest.mark.parametrize("closed", ["a neighbour", "a neighbour's lock", "the place", "a link to itself"])
+def test_a_training_begins_beside_what_cannot_be_read(
+    jobs: Jobs, idle: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    other, run = (jobs.start(tmp_path, TINY, name=name) for name in "ab")
+    other.write_status("queued")
+    (other.path / "alive.lock").touch()
+    with run.hold():
+        if closed == "the place":
+            monkeypatch.setattr(Path, "iterdir", refuse)
+        elif closed == "a link to itself":
+            (jobs.place / "loop").symlink_to(jobs.place / "loop")
+        else:
+            close(monkeypatch, other.path if closed == "a neighbour" else other.path / "alive.lock")
+        with device_turn(run, "auto", lambda: False) as free:
+            assert free
+
+
 def test_two_starts_at_the_same_time_get_two_folders(jobs: Jobs, idle: list[list[str]], tmp_path: Path) -> None:
     threads = [threading.Thread(target=Jobs(jobs.place).start, args=[tmp_path, TINY], kwargs={"name": "same"}) for _ in range(8)]
     for thread in threads:
@@ -113,6 +171,14 @@ def test_what_is_discarded_comes_back(jobs: Jobs, idle: list[list[str]], tmp_pat
     jobs.shelf.empty_trash(older_than=-1)
     with pytest.raises(TrainingError, match="no discarded"):
         jobs.restore("0001-a")
+
+
+def test_the_days_until_a_discarded_run_is_deleted_count_from_the_discarding(jobs: Jobs, idle: list[list[str]], tmp_path: Path) -> None:
+    run, days = jobs.start(tmp_path, TINY, name="a"), 86_400.0
+    os.utime(run.path, (time.time() - 40 * days, time.time() - 40 * days))
+    jobs.discard("0001-a")
+    jobs.shelf.empty_trash(older_than=30 * days)
+    assert jobs.restore("0001-a").path == run.path
 
 
 def test_a_job_at_work_is_neither_discarded_nor_started_twice(jobs: Jobs, idle: list[list[str]], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from panda_core import runs
 from panda_core.errors import TrainingError
+from panda_core.events import EventReader
 from panda_core.presets import preset
 from panda_core.runs import RunDir, RunStatus
 
@@ -87,6 +88,7 @@ def test_a_run_that_failed_before_it_read_its_data_may_be_made_again(run: RunDir
         ("[]", "list where an object"),
         ("{}", "'config' is missing"),
         ('{"config": {"sise": 3}, "data": "", "name": ""}', "no field 'sise'"),
+        ('{"config": {}, "data": 3, "name": ""}', "not of a run of ours"),
     ],
 )
 def test_a_foreign_or_damaged_folder_is_named(tmp_path: Path, content: str | None, words: str) -> None:
@@ -110,6 +112,17 @@ def test_a_number_that_is_not_finite_is_recorded_as_null(run: RunDir) -> None:
     assert event["loss"] is None and event["terms"] == [None, 1.0]
 
 
+def test_a_file_name_that_is_no_unicode_survives_in_the_header_and_is_shown_with_a_question_mark(tmp_path: Path) -> None:
+    name = os.fsdecode(b"Pr\xfcf")
+    run = RunDir.create(tmp_path / "run", preset("tiny"), tmp_path / name, parent=tmp_path / f"ä{name}", name=name)
+    again = RunDir.open(run.path)
+    assert (again.data, again.parent, again.name) == (tmp_path / name, tmp_path / f"ä{name}", name)
+    run.write_status("failed", detail=f"{name} is empty.")
+    run.record({"event": "problem", "path": f"{name}.png", "more": [name]})
+    (event,) = again.events()
+    assert (again.status().detail, event["path"], event["more"]) == ("Pr?f is empty.", "Pr?f.png", ["Pr?f"])
+
+
 def test_a_torn_last_line_is_left_out_and_never_glued_to_the_next(run: RunDir) -> None:
     run.record({"step": 1})
     with run.events_path.open("ab") as file:
@@ -119,13 +132,20 @@ def test_a_torn_last_line_is_left_out_and_never_glued_to_the_next(run: RunDir) -
     assert [event["step"] for event in run.events()] == [1, 2]
 
 
-def test_a_damaged_earlier_line_is_an_error_that_names_it(run: RunDir) -> None:
+@pytest.mark.parametrize("damage", [b"oops", b"\0" * 512, b"7", b'{"step": "\xff"}'], ids=["text", "zeros", "no-object", "no-unicode"])
+def test_a_damaged_line_is_left_out_and_said_and_no_event_is_read_twice(
+    run: RunDir, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     run.record({"step": 1})
     with run.events_path.open("ab") as file:
-        file.write(b"oops\n")
+        file.write(damage + b"\n")
     run.record({"step": 2})
-    with pytest.raises(TrainingError, match="line 2"):
-        run.events()
+    reader = EventReader(run.events_path)
+    assert (reader.read(), reader.read()) == (2, 0)
+    run.record({"step": 3})
+    assert (reader.read(), reader.read()) == (1, 0)
+    assert [event["step"] for event in reader.events] == [1, 2, 3] == [event["step"] for event in run.events()]
+    assert len([said for said in caplog.messages if str(run.events_path) in said]) == 2, "each reader says it once"
 
 
 def test_step_and_total_stay_until_they_are_written_again(run: RunDir) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,12 +36,12 @@ class FakeJobs:
         self.resumed: list[str] = []
 
     def list(self) -> tuple[RunDir, ...]:
-        return tuple(RunDir.open(path) for path in sorted(self.place.glob("*")))
+        return tuple(RunDir.open(path) for path in sorted(self.place.glob("*"), reverse=True))
 
-    def start(self, data: Path, config: Config, *, name: str, parent: Path | None, low_priority: bool, **_options: object) -> RunDir:
-        run = RunDir.create(self.place / name, config, data, name=name, parent=parent)
-        self.low_priority = low_priority
+    def start(self, data: Path, config: Config, *, name: str, low_priority: bool, **options: Any) -> RunDir:
         self.started.append(name)
+        run = RunDir.create(self.place / f"{len(self.started):04d}-{name}", config, data, name=name, **options)
+        self.low_priority = low_priority
         self.finish(run)
         return run
 
@@ -70,8 +71,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeper_module, "POLL_SECONDS", 0.01)
 
 
-def make_sweep(tmp_path: Path, grid: dict[str, Any] = GRID) -> Sweep:
-    return Sweep.create(tmp_path / "search", tmp_path, preset("tiny"), grid)
+def make_sweep(tmp_path: Path, grid: dict[str, Any] = GRID, *, place: str = "search") -> Sweep:
+    return Sweep.create(tmp_path / place, tmp_path, preset("tiny"), grid)
 
 
 def trials_of(search: Sweep) -> tuple[Trial, ...]:
@@ -133,8 +134,64 @@ def test_a_search_that_died_goes_on_in_the_run_it_was_training(tmp_path: Path) -
     assert [trial.state for trial in trials_of(search)] == ["done", "running", "waiting", "waiting"]
     jobs.finish = finish_well
     assert lead(Sweep.open(search.path), jobs) == "done"  # type: ignore[arg-type]
-    assert jobs.resumed == ["search-001"] and len(jobs.started) == 4
+    assert jobs.resumed == ["0002-search-001"] and len(jobs.started) == 4
     assert [trial.state for trial in trials_of(search)] == ["done"] * 4
+
+
+@pytest.mark.parametrize(
+    ("place", "grid"),
+    [("search", GRID), ("search", {"loss.adversarial_weight": [0.5, 0.9]}), ("other/search", {"loss.adversarial_weight": [0.5, 0.9]})],
+    ids=["made-again", "made-again-with-another-grid", "of-the-same-name"],
+)
+def test_a_search_does_not_take_over_the_trainings_of_another(tmp_path: Path, place: str, grid: dict[str, Any]) -> None:
+    jobs = FakeJobs(tmp_path / "runs", finish_well)
+    first = make_sweep(tmp_path)
+    lead(first, jobs)  # type: ignore[arg-type]
+    before = {trial.run for trial in trials_of(first)}
+    shutil.rmtree(first.path)
+    second = make_sweep(tmp_path, grid, place=place)
+    assert lead(second, jobs) == "done"  # type: ignore[arg-type]
+    for trial in trials_of(second):
+        assert trial.run not in before
+        assert RunDir.open(jobs.place / trial.run).config == preset("tiny").override(**trial.values)
+
+
+def test_a_search_that_was_stopped_goes_on_with_its_own_training_and_not_with_its_twins(tmp_path: Path) -> None:
+    search, twin = make_sweep(tmp_path), make_sweep(tmp_path, place="other/search")
+    jobs = FakeJobs(tmp_path / "runs", lambda run: search.cancel())
+    assert lead(search, jobs) == "stopped"  # type: ignore[arg-type]
+    jobs.finish = finish_well
+    lead(twin, jobs)  # type: ignore[arg-type]
+    search = Sweep.open(search.path.rename(tmp_path / "renamed"))
+    assert lead(search, jobs) == "done"  # type: ignore[arg-type]
+    assert jobs.resumed == ["0001-search-000"] and len(jobs.started) == 1 + 4 + 3
+    assert not {trial.run for trial in trials_of(search)} & {trial.run for trial in trials_of(twin)}
+
+
+@pytest.mark.parametrize("change", ["config", "parent", "exclude", "created"])
+def test_a_killed_search_goes_on_in_no_run_that_it_would_not_have_started(tmp_path: Path, change: str) -> None:
+    class Killed(Exception):
+        pass
+
+    class Dying(FakeJobs):
+        def start(self, *_arguments: object, **_options: object) -> RunDir:
+            raise Killed
+
+    place, config = tmp_path / "runs", preset("tiny").override(**{"train.seed": 0})
+    search = make_sweep(tmp_path, {"train.seed": [0]})
+    with pytest.raises(Killed):
+        lead(search, Dying(place, finish_well))  # type: ignore[arg-type]
+    foreign: dict[str, Any] = {"parent": {"parent": tmp_path}, "exclude": {"exclude": ["ab"]}}.get(change, {})
+    if change == "config":
+        config = config.override(**{"train.seed": 1})
+    run = RunDir.create(place / "0000-search-000", config, tmp_path, name="search-000", **foreign)
+    if change == "created":
+        header = run.path / "config.json"
+        header.write_text(header.read_text().replace(f'"created": {run.created}', f'"created": {search.created - 1}'))
+    finish_well(run)
+    jobs = FakeJobs(place, finish_well)
+    assert lead(search, jobs) == "done"  # type: ignore[arg-type]
+    assert jobs.started == ["search-000"]
 
 
 def test_asking_it_to_stop_stops_the_present_run_and_keeps_the_rest(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from panda_core.errors import TrainingError
 from panda_core.presets import preset
 from panda_core.resume import load_state, save_state
 from panda_core.runs import RunDir
-from panda_core.trainer import run_training
+from panda_core.trainer import make_fabric, run_training
 from panda_core.training import Trainer, TrainState, step_seed
 
 
@@ -160,6 +161,31 @@ def test_sigterm_keeps_a_checkpoint_and_resume_finishes(toy_folder: Path, tmp_pa
     _, said = process.communicate(timeout=180)
     assert process.returncode == 0, said
     assert RunDir.open(path).status().state == "done" and (path / "model" / "card.json").exists()
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def test_two_machines_train_one_model(toy_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
+    arguments = ("train", str(toy_folder), "--run", str(path), "--preset", "tiny", "--device", "cpu", "--machines", "2")
+    machines = [panda(*arguments, env={**os.environ, **meeting, "NODE_RANK": rank}) for rank in ("1", "0")]
+    said = [machine.communicate(timeout=240)[1] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], said
+    run = RunDir.open(path)
+    assert [event["step"] for event in run.events() if event["event"] == "step"] == list(range(1, 11))
+    assert run.status().state == "done" and (path / "model" / "card.json").exists()
+
+
+def test_machines_that_could_not_find_each_other_are_told_how(toy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(TrainingError, match=r"NODE_RANK, MASTER_ADDR, MASTER_PORT is not set"):
+        make_fabric(preset("tiny"), "cpu", 1, 2)
 
 
 def test_two_processes_train_one_model(toy_folder: Path, tmp_path: Path) -> None:

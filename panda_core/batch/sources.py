@@ -13,7 +13,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from panda_core.data.folders import NORMAL_NAMES, LabelledImage, labelled_test
@@ -26,7 +26,7 @@ MOST_IMAGES = 20_000
 MOST_ENTRIES = 100_000
 """Entries of an archive, images or not."""
 MOST_UNPACKED = 8 * 2**30
-"""Bytes of all images of an archive together."""
+"""Bytes of all images of the archives of one upload together."""
 MOST_RATIO = 200
 """Unpacked to packed size. Photographs hardly shrink; what unpacks to more than this was made to fill a disk."""
 RATIO_FROM = 64 * 2**20
@@ -36,6 +36,15 @@ _CHUNK = 2**20
 
 class ArchiveError(PandaError):
     """An uploaded archive is damaged, encrypted, too large or names places outside itself."""
+
+
+@dataclass(slots=True)
+class Room:
+    """What the archives of one upload may unpack to, less what they have."""
+
+    images: int = field(default_factory=lambda: MOST_IMAGES)
+    size: int = field(default_factory=lambda: MOST_UNPACKED)
+    """Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ def open_folder(folder: str | Path, roots: Sequence[Path]) -> Source:
     found = list_images(place)
     allowed = [root.resolve() for root in roots]
     kept = [path for path in found if lies_within(path.resolve(), allowed)]
-    _check_count(len(kept), f"{place} holds no images. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
+    _check_count(len(kept), f"{place} holds no images. JPEG, PNG, WebP, BMP, TIFF, GIF and DICOM files are read.")
     return Source(_shown(place), tuple(kept), tuple(_shown(path.relative_to(place)) for path in kept), _left_out(len(found) - len(kept)))
 
 
@@ -87,16 +96,17 @@ def open_uploads(
     paths: list[Path] = []
     names: list[str] = []
     given = list(files)
+    room = Room(images=MOST_IMAGES - sum(not _is_archive(file) for file in given))
     for number, (file, name) in enumerate(zip(given, called or [file.name for file in given], strict=True)):
         place = into / f"{number}"
-        if file.suffix.lower() == ".zip":
-            unpacked = unpack(file, place, should_stop=should_stop)
+        if _is_archive(file):
+            unpacked = unpack(file, place, room=room, should_stop=should_stop)
             paths += unpacked
             names += [_shown(path.relative_to(place)) for path in unpacked]
         else:
             paths.append(keep_upload(file, place))
             names.append(_shown(Path(name)))
-    _check_count(len(paths), "There is no image among the uploaded files. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
+    _check_count(len(paths), "There is no image among the uploaded files. JPEG, PNG, WebP, BMP, TIFF, GIF and DICOM files are read.")
     title = _shown(Path(given[0].name)) if len(given) == 1 else f"{len(given)} uploaded files"
     return Source(title, tuple(paths), tuple(names), note)
 
@@ -120,7 +130,7 @@ def open_labelled(folder: str | Path, roots: Sequence[Path]) -> LabelledSource:
 
 def unpack_labelled(archive: Path, into: Path, *, should_stop: Callable[[], bool] = lambda: False) -> LabelledSource:
     """The same from an uploaded zip file, unpacked into the new folder ``into``. Raises ArchiveError, FolderError."""
-    if archive.suffix.lower() != ".zip":
+    if not _is_archive(archive):
         raise ArchiveError(f"{archive.name} is no zip file. Pack the folder with its subfolders into one, and upload that.")
     unpack(archive, into, should_stop=should_stop)
     folder = inner_folder(into, ("test", *NORMAL_NAMES))
@@ -137,15 +147,16 @@ def inner_folder(place: Path, known: Collection[str]) -> Path:
     return place
 
 
-def unpack(archive: Path, into: Path, *, should_stop: Callable[[], bool] = lambda: False) -> list[Path]:
+def unpack(archive: Path, into: Path, *, room: Room | None = None, should_stop: Callable[[], bool] = lambda: False) -> list[Path]:
     """The images of a zip file, written below ``into`` in natural order; what is no image, or hidden, is left out.
 
-    Nothing stays of an archive that is refused: ArchiveError says why. ``should_stop`` ends early with what there is.
+    ``room``: shared by the archives of one upload; it gets less. Nothing stays of an archive that is refused: ArchiveError says why.
+    ``should_stop`` ends early with what there is.
     """
     into.mkdir(parents=True)
     try:
         with zipfile.ZipFile(archive) as opened:
-            entries = _checked(opened.infolist(), archive.name)
+            entries = _checked(opened.infolist(), archive.name, room or Room())
             left = sum(entry.file_size for entry in entries)
             for entry in entries:
                 if should_stop():
@@ -161,17 +172,21 @@ def unpack(archive: Path, into: Path, *, should_stop: Callable[[], bool] = lambd
     return list_images(into)
 
 
-def _checked(entries: Sequence[zipfile.ZipInfo], name: str) -> list[zipfile.ZipInfo]:
+def _checked(entries: Sequence[zipfile.ZipInfo], name: str, room: Room) -> list[zipfile.ZipInfo]:
+    """The images among the entries, taken off ``room``. Raises ArchiveError."""
     if len(entries) > MOST_ENTRIES:
         raise ArchiveError(f"{name} has {len(entries):,} entries; at most {MOST_ENTRIES:,} are read. Split it.")
     for entry in entries:
         _check_entry(entry, name)
     images = [entry for entry in entries if _is_image(entry)]
-    if len(images) > MOST_IMAGES:
-        raise ArchiveError(f"{name} has {len(images):,} images; at most {MOST_IMAGES:,} make a batch. Split it.")
     size, packed = sum(entry.file_size for entry in images), sum(entry.compress_size for entry in images)
-    if size > MOST_UNPACKED:
-        raise ArchiveError(f"{name} unpacks to {size / 2**30:.1f} GiB; at most {MOST_UNPACKED / 2**30:.0f} are taken. Split it.")
+    room.images, room.size = room.images - len(images), room.size - size
+    if room.images < 0:
+        count = MOST_IMAGES - room.images
+        raise ArchiveError(f"With {name} there are {count:,} images; at most {MOST_IMAGES:,} make a batch. Split the upload.")
+    if room.size < 0:
+        needed, most = (MOST_UNPACKED - room.size) / 2**30, MOST_UNPACKED / 2**30
+        raise ArchiveError(f"With {name} the upload unpacks to {needed:.1f} GiB; at most {most:.0f} are taken. Split it.")
     if size > RATIO_FROM and size > MOST_RATIO * max(packed, 1):
         raise ArchiveError(
             f"{name} unpacks to {size / max(packed, 1):,.0f} times its size, as no photographs do. Upload the images instead."
@@ -188,6 +203,10 @@ def _check_entry(entry: zipfile.ZipInfo, name: str) -> None:
         raise ArchiveError(f"{name} holds a link ({entry.filename!r}). Pack the images themselves.")
     if entry.flag_bits & 0x1:
         raise ArchiveError(f"{name} is encrypted. Make it again without a password.")
+
+
+def _is_archive(file: Path) -> bool:
+    return file.suffix.lower() == ".zip"
 
 
 def _is_image(entry: zipfile.ZipInfo) -> bool:

@@ -33,7 +33,9 @@ device_option = click.option(
     "--device", default="auto", show_default=True, help="auto (a GPU where there is one), cpu, cuda, cuda:1 or mps."
 )
 roi_option = click.option("--roi", is_flag=True, help="Look only into the region that was drawn for the model in the app, as the app does.")
-model_option = click.option("--model", required=True, help="Name of a shipped or own model (see `panda models`), or a model folder.")
+model_option = click.option(
+    "--model", required=True, help="Name of a shipped model or of your own (see `panda models`), or a model folder."
+)
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def inspect(
     folder = path.is_dir()
     paths = list_images(path) if folder else [path]
     if folder and not paths:
-        raise FolderError(f"{path} holds no images. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
+        raise FolderError(f"{path} holds no images. JPEG, PNG, WebP, BMP, TIFF, GIF and DICOM files are read.")
     within = region(model, roi)
     inspector = Inspector.load(model, device=device)
     pictures = _open_pictures(out) if out else None

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from panda_core.cli.console import ERR, OUT, json_option, print_json
 from panda_core.cli.estimating import duration
-from panda_core.errors import PandaError, TrainingError
+from panda_core.errors import PandaError
 from panda_core.jobs import PATIENCE, DamagedRun, Jobs
 from panda_core.runs import RunDir
 
@@ -25,10 +25,10 @@ training_argument = click.argument("training")
 @json_option
 @click.pass_context
 def jobs(context: click.Context, as_json: bool) -> None:
-    """List the trainings in the background, newest first, or lead one of them.
+    """List the trainings in the background, newest first, or control one of them.
 
     They are started by the page or by `panda sweep`, are processes of their own, and go on when whoever started them ends. TRAINING is
-    an id from the list, or its number alone. A training that you started with `panda train --run DIR` is led by its own terminal.
+    an id from the list, or its number alone. A training that you started with `panda train --run DIR` is controlled from its own terminal.
 
     \b
     Example:  panda jobs
@@ -199,10 +199,7 @@ def _document(run: RunDir | DamagedRun) -> dict[str, Any]:
 
 def _latest(run: RunDir) -> dict[str, Any]:
     """The last losses, the last load of the machine and the warnings of a run."""
-    try:
-        events = run.events()
-    except TrainingError as error:
-        return {"warnings": [str(error)]}
+    events = run.events()
     found: dict[str, Any] = {
         "losses": {},
         "load": {},

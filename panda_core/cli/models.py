@@ -47,7 +47,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def rename(model: str, name: str, as_json: bool) -> None:
-    """Give an own MODEL another NAME. Its region of interest goes along; it stays the default if it was.
+    """Give one of your own models (MODEL) another NAME. Its region of interest goes along; it stays the default if it was.
 
     \b
     Example:  panda models rename "leaf 2" "garden leaves"
@@ -72,7 +72,7 @@ def copy(model: str, name: str, as_json: bool) -> None:
 @click.argument("model")
 @json_option
 def delete(model: str, as_json: bool) -> None:
-    """Take an own MODEL away. It can be brought back for 30 days: panda models restore.
+    """Delete one of your own models. It can be brought back for 30 days: panda models restore.
 
     \b
     Example:  panda models delete "my leaf"

@@ -78,7 +78,8 @@ def sweep(
     OUT.print(_table(search, status))
     if status.best is not None:
         ERR.print(
-            f"Best on held-out images: run {status.best.run}. Its model is in the run's folder; it was chosen: say so when you report it."
+            f"Best on held-out images: run {status.best.run}, whose folder holds the model. Its figure chose it and so flatters it: say so "
+            "when you report it, and measure it on other images."
         )
 
 

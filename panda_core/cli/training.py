@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from panda_core.config import Config
     from panda_core.runs import RunDir
 
-
+FIRST_SECONDS = 120
+"""How long a further process waits for the first one to make the run."""
 preset_option = click.option("--preset", default="best", show_default=True, help=f"One of: {', '.join(PRESETS)}.")
 from_option = click.option(
     "--from", "parent", metavar="MODEL", help="Fine-tune this model instead of starting from scratch; --preset is then not used."
@@ -44,6 +46,14 @@ exclude_option = click.option(
 @exclude_option
 @click.option("--low-priority", is_flag=True, help="Let other programs on this machine go first.")
 @click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="Devices to train on in parallel.")
+@click.option(
+    "--machines",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Machines that train together: the same command on each, with $NODE_RANK 0, 1, ..., and $MASTER_ADDR and $MASTER_PORT of the "
+    "first. DATA and RUN lie where all of them see them.",
+)
 @device_option
 def train(
     data: Path | None,
@@ -56,6 +66,7 @@ def train(
     exclude: tuple[Path, ...],
     low_priority: bool,
     devices: int,
+    machines: int,
     device: str,
 ) -> None:
     """Train a model on DATA, a folder of normal images.
@@ -70,7 +81,7 @@ def train(
               panda train new_light/ --run runs/parts-2 --from runs/parts/model
     """
     from panda_core.runs import RunDir
-    from panda_core.worker import work
+    from panda_core.worker import is_helper_process, work
 
     if resume:
         if data or changes or exclude or parent:
@@ -80,8 +91,8 @@ def train(
             run.clear_cancel()  # left behind by a stop that became a kill; before it began, a request to stop is meant
     elif data is None:
         raise click.UsageError("Name the folder of normal images: panda train FOLDER --run RUN. To go on with a run, add --resume.")
-    elif devices > 1 and (run_path / "config.json").exists() and _is_helper_process():
-        run = RunDir.open(run_path)  # the first process has made it
+    elif devices * machines > 1 and is_helper_process():
+        run = _made_by_the_first(run_path)
     else:
         base, model = starting_point(preset, parent)
         run = RunDir.create(
@@ -94,7 +105,7 @@ def train(
             device=device,
         )
     with _watch(run):
-        outcome = work(run, device=device, devices=devices, low_priority=low_priority)
+        outcome = work(run, device=device, devices=devices, machines=machines, low_priority=low_priority)
     if outcome == "done":
         ERR.print(f"Done. {run.status().detail}\nInspect with it: panda inspect IMAGE --model {run.model_path}")
     else:
@@ -118,11 +129,14 @@ def hashes(images: tuple[Path, ...]) -> list[str]:
     return [content_hash(path) for path in images]
 
 
-def _is_helper_process() -> bool:
-    """Whether this process was started by a data-parallel launcher and is not its first."""
-    import os
+def _made_by_the_first(path: Path) -> RunDir:
+    """The run that the first process of a data-parallel training makes; waits for it a while. Raises TrainingError."""
+    from panda_core.runs import RunDir
 
-    return int(os.environ.get("LOCAL_RANK", "0")) > 0
+    until = time.monotonic() + FIRST_SECONDS
+    while not (path / "config.json").exists() and time.monotonic() < until:
+        time.sleep(0.2)
+    return RunDir.open(path)
 
 
 def parse_change(text: str) -> tuple[str, Any]:
@@ -207,7 +221,8 @@ def calibrate(
     with progress("Calibrating") as update:
         loaded.calibration = fit(loaded, normal, anomalous_paths=known, scoring=config.scoring, on_progress=update)
     loaded.name = out.name
-    loaded.card = replace(loaded.card, name=out.name, config=config)
+    # What was measured was measured with the old boundary and weights.
+    loaded.card = replace(loaded.card, name=out.name, title=out.name, metrics=(), config=config)
     save_model(out, loaded)
     ERR.print(f"Saved to {out}. {loaded.calibration.boundary.reason}")
 

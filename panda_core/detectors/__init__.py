@@ -63,7 +63,7 @@ def _loss_features(config: Config, *, pretrained: bool, specific: dict[str, Tens
         features = build_features("vgg19", layer=config.loss.layer)
         if pretrained:
             if specific is None:
-                raise ConfigError("loss.reconstruction = perceptual-specific needs the weights that `panda pretext` makes.")
+                raise ConfigError("loss.reconstruction = perceptual-specific needs self-supervised weights. `panda train` makes them.")
             load_specific(features, specific)
         return features
     name = resolve_backbone(config.loss.backbone)

@@ -9,9 +9,9 @@ Several threads and several programs may use one history at the same time. Knows
 
 from panda_core.history.database import HistoryError
 from panda_core.history.export import Exported, export_marked
-from panda_core.history.recording import Seen
+from panda_core.history.recording import Seen, intact, present
 from panda_core.history.records import Entry, Mark, Order, Page, Query, Settings, Source, Statistics
-from panda_core.history.store import History, present
+from panda_core.history.store import History
 
 __all__ = [
     "Entry",
@@ -27,5 +27,6 @@ __all__ = [
     "Source",
     "Statistics",
     "export_marked",
+    "intact",
     "present",
 ]

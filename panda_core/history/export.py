@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from panda_core.history.database import HistoryError
+from panda_core.history.recording import intact
 from panda_core.history.records import Entry, Mark, legible
-from panda_core.history.store import History, present
+from panda_core.history.store import History
 from panda_core.spreadsheet import guard
 
 MANIFEST = "manifest.csv"
@@ -26,7 +27,7 @@ class Exported:
     normal: int
     anomalous: int
     missing: int
-    """Marked images whose file is gone; they are left out."""
+    """Marked images whose file is gone or has changed since, with no copy kept; they are left out."""
 
 
 def export_marked(history: History, folder: Path, model: str | None = None) -> Exported:
@@ -64,11 +65,11 @@ def file_name(entry: Entry, file: Path) -> str:
 
 
 def _copy(entries: Sequence[Entry], folder: Path) -> list[tuple[str, ...]]:
-    """Copies what still exists; returns the manifest's rows of it."""
+    """Copies what is left as it was inspected; returns the manifest's rows of it."""
     folder.mkdir()
     rows = []
     for entry in entries:
-        file = present(entry)
+        file = intact(entry)
         if file is None:
             continue
         target = folder / file_name(entry, file)

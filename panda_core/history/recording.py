@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +64,18 @@ class Recorder:
 
         ensure()
         return Prepared(_row(seen, image, source), ensure)
+
+    def copy_passing(self, entries: Iterable[Entry]) -> Iterator[tuple[int, str]]:
+        """Copy images that have no copy and lie among the system's temporary files, as uploads do: those will be deleted.
+
+        Yields entries and the names of their copies. Raises HistoryError if a copy cannot be written.
+        """
+        passing = Path(tempfile.gettempdir()).resolve()
+        for entry in entries:
+            path = entry.path
+            if entry.kept is None and path is not None and path.resolve().is_relative_to(passing) and intact(entry) == path:
+                with suppress(OSError):  # it was deleted just now
+                    yield entry.id, self._copies.keep(path)[1]
 
     def _keep(self, seen: Seen, copy: bool) -> _Image:
         path = seen.path
@@ -140,3 +154,17 @@ def read_entry(row: InspectionRow, mark: MarkRow | None, folder: Path) -> Entry:
         marked_by="" if mark is None or mark.mark is None else mark.who,
         note="" if mark is None or mark.mark is None else mark.note,
     )
+
+
+def present(entry: Entry) -> Path | None:
+    """A file of the entry's image that exists, not checked further: our copy, else the original; None if both are gone."""
+    return next((path for path in (entry.kept, entry.path) if path is not None and path.is_file()), None)
+
+
+def intact(entry: Entry) -> Path | None:
+    """The entry's image as it was inspected: our copy, named by its content, else the original if it has that content still."""
+    path = present(entry)
+    try:
+        return path if path is None or path == entry.kept or digest_of(path) == entry.sha256 else None
+    except OSError:
+        return None

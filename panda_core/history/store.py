@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from panda_core.history import search
 from panda_core.history.copies import Copies, digest_of, thumbnail_name
 from panda_core.history.database import HistoryError, explained, open_database
-from panda_core.history.recording import Recorder, Seen, read_entry
+from panda_core.history.recording import Recorder, Seen, intact, read_entry
 from panda_core.history.records import Entry, Mark, Page, Query, Settings, Source, Statistics, legible
 from panda_core.history.tables import InspectionRow, MarkRow, SettingsRow
 from panda_core.inspection import Decision, Inspection, Verdict
@@ -80,7 +80,11 @@ class History:
             return [row.id for row in rows]
 
     def mark(self, ids: int | Iterable[int], mark: Mark, *, who: str = "", note: str = "") -> None:
-        """Say what the image really is. Earlier marks are kept; the latest counts. Raises HistoryError for an unknown entry."""
+        """Say what the image really is. Earlier marks are kept; the latest counts. Raises HistoryError for an unknown entry.
+
+        A mark is worth what is left of its image: one that will be deleted, as uploads are, is copied now, if the setting says so.
+        Raises HistoryError if that copy cannot be written, too; then nothing is marked.
+        """
         self._say(ids, mark, who, note)
 
     def unmark(self, ids: int | Iterable[int], *, who: str = "") -> None:
@@ -130,11 +134,8 @@ class History:
 
     def entries(self, ids: Sequence[int]) -> list[Entry]:
         """The entries of these ids that are there, in the order given."""
-        found: dict[int, Entry] = {}
         with self._read() as session:
-            for part in _parts(ids):
-                for row, said in session.execute(search.current().where(InspectionRow.id.in_(part))):
-                    found[row.id] = self._entry(row, said)
+            found = {entry.id: entry for entry in self._entries(session, ids)}
         return [found[id] for id in ids if id in found]
 
     def thumbnail(self, sha256: str) -> Path | None:
@@ -186,8 +187,7 @@ class History:
     def settings(self) -> Settings:
         """The settings in force."""
         with self._read() as session:
-            row = session.get(SettingsRow, 1)
-            return Settings() if row is None else Settings(row.retention_days, row.keep_copies)
+            return _settings(session)
 
     def save_settings(self, settings: Settings) -> None:
         """Put settings in force. Raises HistoryError for a retention below one day."""
@@ -207,8 +207,8 @@ class History:
         return [entry for entry in latest.values() if entry.mark == mark and verdict in (None, entry.verdict)]
 
     def marked(self, model: str | None, mark: Mark) -> list[Path]:
-        """Image files of `marked_entries` that still exist: our copy, else the original."""
-        return [path for entry in self.marked_entries(model, mark) if (path := present(entry)) is not None]
+        """Image files of `marked_entries` as they were inspected: our copy, else the original; those that are gone are left out."""
+        return [path for entry in self.marked_entries(model, mark) if (path := intact(entry)) is not None]
 
     def statistics(self, model: str | None = None) -> Statistics:
         """Counts of marks, false alarms and misses."""
@@ -235,6 +235,10 @@ class History:
                 raise HistoryError(f"There is no entry {min(wanted - known)} in the history any more. Search again to see what there is.")
             who, note = legible(who.strip()), legible(note.strip())
             session.add_all(MarkRow(inspection_id=id, mark=mark, who=who, note=note, created=now) for id in sorted(wanted))
+            if mark is not None and _settings(session).keep_copies:
+                # Inside the transaction, as in `_remove`: nobody may find the copies unused before their entries name them.
+                for id, name in self._recorder.copy_passing(list(self._entries(session, wanted))):
+                    session.execute(update(InspectionRow).where(InspectionRow.id == id).values(kept=name))
 
     def _set_deleted(self, ids: Iterable[int], moment: datetime | None) -> int:
         changes = InspectionRow.deleted.is_not(None) if moment is None else InspectionRow.deleted.is_(None)
@@ -258,6 +262,11 @@ class History:
                 self.copies.remove(thumbnail_name(digest))
         return len(ids)
 
+    def _entries(self, session: Session, ids: Iterable[int]) -> Iterator[Entry]:
+        for part in _parts(ids):
+            for row, said in session.execute(search.current().where(InspectionRow.id.in_(part))):
+                yield self._entry(row, said)
+
     def _entry(self, row: InspectionRow, mark: MarkRow | None) -> Entry:
         return read_entry(row, mark, self.copies.folder)
 
@@ -272,9 +281,9 @@ class History:
             yield session
 
 
-def present(entry: Entry) -> Path | None:
-    """A file of the entry's image that exists, not checked further: our copy, else the original; None if both are gone."""
-    return next((path for path in (entry.kept, entry.path) if path is not None and path.is_file()), None)
+def _settings(session: Session) -> Settings:
+    row = session.get(SettingsRow, 1)
+    return Settings() if row is None else Settings(row.retention_days, row.keep_copies)
 
 
 def _parts(ids: Iterable[int]) -> Iterator[list[int]]:

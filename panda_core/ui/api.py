@@ -34,7 +34,7 @@ class Api:
         """Inspect an image file with a model; returns verdict, score, boundary, errors and regions.
 
         Args:
-            image: An uploaded image file: JPEG, PNG, WebP, BMP, TIFF or DICOM.
+            image: An uploaded image file: JPEG, PNG, WebP, BMP, TIFF, GIF or DICOM.
             model: Name of the model, as /models lists it.
         """
         try:

@@ -18,7 +18,7 @@ from panda_core.report.page import pictured, write_report
 from panda_core.report.pictures import write_pictures_zip
 from panda_core.report.tables import write_batch_csv, write_batch_json
 from panda_core.scoring.decision import boundary_in_use, threshold_in_use
-from panda_core.ui.engine import Engine, ModelEntry
+from panda_core.ui.engine import NO_MODEL, Engine, ModelEntry
 from panda_core.ui.work import Work, file_name, job_value
 
 MOST_ROWS = 400
@@ -63,7 +63,7 @@ class BatchSession(Work):
     def inspect(self, model: str | None, opens: Opens) -> None:
         """Begin: open the source, then inspect it. Raises PandaError without a model. For a fresh session only."""
         if not model:
-            raise PandaError("There is no model yet, so nothing can be judged. Train one first: panda train FOLDER --run runs/first")
+            raise PandaError(NO_MODEL)
         self.job = Job("Looking for images", partial(self._inspect, model, opens))
 
     def set_thresholds(self, boundary: float | None, pixel_threshold: float | None, *, known: int) -> dict[str, Any]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from panda_core.inspector import Inspector
 
 log = logging.getLogger(__name__)
+NO_MODEL = "There is no model yet, so nothing can be judged. Train one in the tab Train, or import one in the tab Models."
 BATCH = 8
 """Images the network sees at once, at most."""
 MOST_LOADED = 6

@@ -28,7 +28,7 @@ class EvaluateTab:
     def __init__(self, engine: Engine, *, roots: Sequence[Path]) -> None:
         """``roots``: folders of this machine that may be measured on from the page; uploads are always possible."""
         self._engine, self._roots = engine, tuple(roots)
-        self.sessions: Register[EvaluateSession] = Register()
+        self.sessions: Register[EvaluateSession] = Register(connected=False)
         self.panel = build_component(
             {"folders": bool(self._roots), "example": str(self._roots[0]) if self._roots else ""},
             module="evaluate",
@@ -68,9 +68,7 @@ class EvaluateTab:
             except PandaError:
                 session.close()
                 raise
-            person = str(field(data, "tab"))[:64]
-            self.sessions.enter(person, session)
-            self.sessions.leave(person)  # kept as long as somebody asks for it
+            self.sessions.enter(str(field(data, "tab"))[:64], session)
             return session.message(0)
 
         def look(data: Any) -> dict[str, Any]:

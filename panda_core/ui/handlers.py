@@ -72,7 +72,7 @@ WELCOME = Notice("Open an image", "Drop a file here, paste one, press “Open im
 LOADING = Notice("Loading the model…", "The page is up before the network is. Your image is next.", kind="busy")
 NO_MODEL = Notice(
     "No model yet",
-    "Nothing can be judged before a model has seen normal images. Train one in a terminal, then start the app with it:",
+    "Nothing can be judged before a model has seen normal images. Train one in the tab Train, import one in the tab Models, or type:",
     panels.TRAIN_COMMAND,
 )
 

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from panda_core.errors import FolderError, PandaError
-from panda_core.history import Entry, History, HistoryError, Mark, Order, Query, Settings, present
+from panda_core.errors import CalibrationError, FolderError, PandaError
+from panda_core.history import Entry, History, HistoryError, Mark, Order, Query, Settings, intact, present
 from panda_core.history.export import file_name
 from panda_core.history.records import MarkFilter
 from panda_core.inspection import Verdict
+from panda_core.library import check_name
 
 log = logging.getLogger(__name__)
 PAGE = 300
@@ -31,7 +31,7 @@ MOST_IDS = 1_000_000
 """Entries the page can deal with at once."""
 LATEST_TIME = 253_370_764_800_000.0
 """The year 9999 in milliseconds, as browsers count."""
-MODEL_NAME = re.compile(r"\w[\w .+-]{0,59}")
+LOST = "their files are gone, changed or unreadable, and no copy was kept"
 
 Calibrate = Callable[[str, list[Path], list[Path], str], str]
 """(model, normal images, anomalous images, name of the new model) -> what to tell the person. Raises PandaError."""
@@ -97,9 +97,11 @@ class HistoryDesk:
         counts = self.history.statistics(model)
         if not counts.marked_normal + counts.marked_anomalous:
             return f"Nothing is marked for “{model}” yet. Select a row and press N for normal or A for anomalous."
+        kept = self.history.settings().keep_copies
         return (
             f"Marked for “{model}”: {counts.marked_normal:,} normal, {counts.marked_anomalous:,} anomalous. Among them "
             f"{_count(counts.false_alarms, 'false alarm', 'false alarms')} and {_count(counts.misses, 'miss', 'misses')}."
+            f"{'' if kept else ' No copies are kept: marked uploads can teach as long as their tab is open.'}"
         )
 
     def calibrate(self, model: str | None, name: str) -> str:
@@ -108,10 +110,13 @@ class HistoryDesk:
             raise HistoryError("Choose a model first.")
         if self._on_calibrate is None:
             raise HistoryError("This program was started without a place for new models.")
-        name = name.strip()
-        if not MODEL_NAME.fullmatch(name):
-            raise HistoryError("Give the new model a name of up to 60 letters, digits, spaces, dots or dashes, e.g. “leaf autumn”.")
-        return self._on_calibrate(model, self.history.marked(model, "normal"), self.history.marked(model, "anomalous"), name)
+        name = check_name(name)
+        normal, anomalous = self.history.marked(model, "normal"), self.history.marked(model, "anomalous")
+        gone = self._gone(model, len(normal), len(anomalous))
+        try:
+            return self._on_calibrate(model, normal, anomalous, name) + gone
+        except CalibrationError as error:
+            raise CalibrationError(f"{error}{gone}") from error
 
     def add_false_alarms(self, model: str | None, folder: str) -> str:
         """Copy images called anomalous but marked normal into a training folder; returns what to tell. Raises PandaError."""
@@ -124,10 +129,10 @@ class HistoryDesk:
         # torch comes in with it, and is not needed to look at the history
         from panda_core.feedback import add_to_training
 
-        files = [(file, file_name(entry, file)) for entry in alarms if (file := present(entry)) is not None]
+        files = [(file, file_name(entry, file)) for entry in alarms if (file := intact(entry)) is not None]
         added = add_to_training(files, place)
         lost = added.unreadable + len(alarms) - len(files)
-        notes = [f"{added.known:,} were there already" if added.known else "", f"{lost:,} could not be read" if lost else ""]
+        notes = [f"{added.known:,} were there already" if added.known else "", f"{lost:,} left out: {LOST}" if lost else ""]
         rest = "; ".join(note for note in notes if note)
         done = f"{_count(added.added, 'image', 'images')} added to {added.folder}"
         return f"{done}{f' ({rest})' if rest else ''}. Train the model again to use them."
@@ -142,6 +147,14 @@ class HistoryDesk:
         removed = self.history.apply_retention()
         kept = "Entries are kept for ever." if days is None else f"Entries are kept for {_count(days, 'day', 'days')}."
         return f"Saved. {kept}" + (f" {_count(removed, 'entry', 'entries')} removed." if removed else "")
+
+    def _gone(self, model: str, normal: int, anomalous: int) -> str:
+        """What to say of marked images beyond these that are there; "" if there are none."""
+        marked = len(self.history.marked_entries(model, "normal")), len(self.history.marked_entries(model, "anomalous"))
+        lost = marked[0] - normal, marked[1] - anomalous
+        if not any(lost):
+            return ""
+        return f" {marked[0]:,} are marked normal and {marked[1]:,} anomalous; of these, {lost[0]:,} and {lost[1]:,} are left out: {LOST}."
 
     def _training_folder(self, folder: str) -> Path:
         if not folder.strip():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -18,6 +19,7 @@ from panda_core.history import History
 from panda_core.ui.component import build_component
 from panda_core.ui.history_desk import THUMBNAILS, Calibrate, HistoryDesk, Opened
 
+log = logging.getLogger(__name__)
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 RETENTIONS = {0: "For ever", 7: "For a week", 30: "For 30 days", 90: "For 90 days", 365: "For a year", 1826: "For five years"}
 """Days -> words; 0 is no limit."""
@@ -107,6 +109,9 @@ class HistoryTab:
             said = _message(self.desk.calibrate(model, name))
         except PandaError as error:
             said = _message(str(error), bad=True)
+        except Exception:
+            log.exception("Calibrating %s with the marked images failed", model)
+            said = _message("Something is wrong in the program, not in your images. Its terminal shows the details.", bad=True)
         yield said, gr.Button(interactive=True)
 
     def _add_false_alarms(self, model: str | None, folder: str) -> str:

@@ -141,13 +141,13 @@ class _Page:
         return RecordingEngine(self.engine, self.recorder, source=source) if self.recorder else self.engine
 
     def _seen_in_batch(self, inspection: Inspection, _row: Row) -> None:
-        # A copy of each of thousands of files would double the person's folder without asking.
         assert self.recorder is not None
-        self.recorder.seen(inspection, source="batch", keep=False)
+        self.recorder.seen(inspection, source="batch")
 
     def _marked_in_batch(self, model: str, row: Row, mark: str) -> None:
         assert self.recorder is not None
-        self.recorder.mark_file(model, row.path, mark)
+        if row.outcome != "unreadable":
+            self.recorder.mark_file(model, row.path, mark, again=lambda: self.engine.inspect(model, row.path))
 
     def _side_bar(self, examples: Sequence[Path], first: _First) -> None:
         with gr.Column(elem_id="source", min_width=0):

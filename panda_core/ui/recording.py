@@ -5,80 +5,113 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from panda_core.errors import ImageError
+from panda_core.errors import ImageError, PandaError
 from panda_core.history import History, HistoryError, Mark, Source
-from panda_core.inspection import Inspection
+from panda_core.inspection import Inspection, Verdict
 from panda_core.scoring.decision import decide
 from panda_core.ui.engine import Engine, ModelEntry
 
 log = logging.getLogger(__name__)
 REMEMBERED = 20_000
-"""Inspections whose entry is known without asking the database: those a person may still mark."""
+"""Inspections whose entry is remembered: an image seen again, or marked, finds it."""
 SAME = 0.02
 """Scores that differ by less than this share of the normal scores' spread are of the same look at an image (in bf16 up to half of it)."""
 Key = tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is remembered of the last inspection of a file by a model."""
+
+    entry: int
+    score: float
+    verdict: Verdict
+    boundary: float
+
+    def looks_like(self, inspection: Inspection) -> bool:
+        """Whether the network saw the same: alone or in a batch, its numbers differ by a little."""
+        return abs(self.score - inspection.score) <= SAME * float(np.std(inspection.calibration.normal_scores))
+
+
 class Recorder:
-    """Writes inspections and marks; the same file seen again by the same model with the same score (`SAME`) is the same entry."""
+    """Writes inspections and marks.
+
+    The same file seen again by the same model with the same score (`SAME`), verdict and boundary is the same entry, as long as nobody
+    has deleted that.
+    """
 
     def __init__(self, history: History, *, ignore: Sequence[Path] = ()) -> None:
         """``ignore``: files that are nobody's work, such as examples. The history's own copies are ignored, too."""
         self.history = history
         self._ignored = {path.resolve() for path in ignore}
-        self._entries: OrderedDict[Key, tuple[int, float]] = OrderedDict()
-        """(file, model) -> entry of its last inspection, and the score."""
+        self._entries: OrderedDict[Key, _Known] = OrderedDict()
+        """(file, model) -> its last inspection."""
         self._lock = threading.Lock()
 
-    def seen(self, inspection: Inspection, *, source: Source, keep: bool = True) -> None:
-        """Remember an inspection with the verdict at the thresholds in use; ``keep``: with a copy of the image, if the setting says so."""
-        path = Path(inspection.source)
-        key = (inspection.source, inspection.model)
-        if (
-            self._knows(key, inspection)
-            or path.resolve() in self._ignored
-            or path.resolve().is_relative_to(self.history.copies.folder.resolve())
-        ):
+    def seen(self, inspection: Inspection, *, source: Source) -> None:
+        """Remember an inspection with the verdict at the thresholds in use, and, if the setting says so, a copy of an image seen alone."""
+        if self._ignores(Path(inspection.source)):
             return
         try:
-            entry = self.history.add(inspection, decide(inspection), path=path, source=source, keep=keep)
+            self._remember(inspection, source)
         except HistoryError:
             log.exception("An inspection is missing in the history")
-            return
-        with self._lock:
-            self._entries.pop(key, None)
-            self._entries[key] = (entry, inspection.score)
-            while len(self._entries) > REMEMBERED:
-                self._entries.popitem(last=False)
-
-    def _knows(self, key: Key, inspection: Inspection) -> bool:
-        """Whether this is the inspection that was remembered last: alone or in a batch, a network's numbers differ by a little."""
-        known = self._entries.get(key)
-        return known is not None and abs(known[1] - inspection.score) <= SAME * float(np.std(inspection.calibration.normal_scores))
 
     def mark(self, inspection: Inspection, mark: str) -> None:
         """Remember what the person says of an inspection: "normal", "anomalous", or "" (taken back)."""
-        self.mark_file(inspection.model, Path(inspection.source), mark)
+        self._mark(inspection.model, Path(inspection.source), mark, again=lambda: inspection, source="single")
 
-    def mark_file(self, model: str, path: Path, mark: str) -> None:
-        """The same for a file, in the last inspection of it by this model."""
+    def mark_file(self, model: str, path: Path, mark: str, *, again: Callable[[], Inspection]) -> None:
+        """The same for a file of a batch, in the last inspection of it by this model; ``again`` inspects it where that was deleted."""
+        self._mark(model, path, mark, again=again, source="batch")
+
+    def _ignores(self, path: Path) -> bool:
+        path = path.resolve()
+        return path in self._ignored or path.is_relative_to(self.history.copies.folder.resolve())
+
+    def _remember(self, inspection: Inspection, source: Source) -> int:
+        """The entry of an inspection: that which is there, else a new one. Raises HistoryError."""
+        key = (inspection.source, inspection.model)
+        known, decision = self._entries.get(key), decide(inspection)
+        same = known is not None and (known.verdict, known.boundary) == (decision.verdict, decision.boundary.value)
+        if known is not None and same and known.looks_like(inspection) and self._is_there(known):
+            return known.entry
+        # A copy of each of thousands of files would double the person's folder without asking.
+        entry = self.history.add(inspection, decision, path=Path(inspection.source), source=source, keep=source != "batch")
+        with self._lock:
+            self._entries.pop(key, None)
+            self._entries[key] = _Known(entry, inspection.score, decision.verdict, decision.boundary.value)
+            while len(self._entries) > REMEMBERED:
+                self._entries.popitem(last=False)
+        return entry
+
+    def _is_there(self, known: _Known) -> bool:
+        return bool(self.history.entries([known.entry]))
+
+    def _mark(self, model: str, path: Path, mark: str, *, again: Callable[[], Inspection], source: Source) -> None:
+        if self._ignores(path):
+            return
+        marks: dict[str, Mark] = {"normal": "normal", "anomalous": "anomalous"}
         known = self._entries.get((str(path), model))
-        if known is not None:
-            self._say(known[0], mark)
-
-    def _say(self, entry: int, mark: str) -> None:
-        known: dict[str, Mark] = {"normal": "normal", "anomalous": "anomalous"}
         try:
-            if mark in known:
-                self.history.mark(entry, known[mark])
-            else:
-                self.history.unmark(entry)
-        except HistoryError:
+            entry = known.entry if known is not None and self._is_there(known) else None
+            if mark not in marks:
+                if entry is not None:
+                    self.history.unmark(entry)
+                return
+            if entry is None:
+                inspection = again()
+                if known is not None and not known.looks_like(inspection):
+                    raise HistoryError(f"{path} has changed since it was inspected, so the mark is not about what is there now.")
+                entry = self._remember(inspection, source)
+            self.history.mark(entry, marks[mark])
+        except PandaError:
             log.exception("A mark is missing in the history")
 
 

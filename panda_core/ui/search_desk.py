@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from panda_core.errors import ConfigError, PandaError
+from panda_core.events import plain
 from panda_core.searches import Searches
 from panda_core.sweep import Sweep
 from panda_core.ui.search_form import read_grid
@@ -44,7 +45,7 @@ class SearchDesk:
             "fields": list(sweep.grid),
             "trials": [asdict(trial) for trial in status.trials],
             "best": best.number if best else None,
-            "data": str(sweep.data),
+            "data": plain(str(sweep.data)),
             "preset": sweep.base.preset,
             "size": sweep.base.data.size,
             "parent": sweep.parent.name if sweep.parent else "",

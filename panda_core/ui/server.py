@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,8 @@ SPLASH = (Path(__file__).parent / "splash.html").read_bytes()
 WARM_AFTER = 5.0
 """Seconds from the page standing ready to loading torch, if nobody opens it before (opening it loads torch, too): the two would
 fight for the processor just when the browser asks for the page's files."""
+DAY = 86_400.0
+"""Seconds between two looks for what has been kept long enough: a server may run for months."""
 READY_HEADER = (b"x-panda-ready", b"no")
 
 
@@ -135,18 +136,38 @@ def build_application(settings: Settings) -> Any:
     from panda_core.ui.page import build_page, find_examples, mount
 
     engine = LocalEngine(device=settings.device, model=settings.model)
-    history = None
-    if settings.remember:
-        history = History()
-        history.apply_retention(datetime.now(UTC))
-    for kept in (Jobs(), Searches()):
-        kept.shelf.empty_trash(older_than=KEPT_SECONDS)
+    history = History() if settings.remember else None
+
+    def tidy() -> None:
+        """Whatever has been kept long enough goes."""
+        if history is not None:
+            history.apply_retention()
+        for kept in (Jobs(), Searches()):
+            kept.shelf.empty_trash(older_than=KEPT_SECONDS)
+
+    tidy()
+    repeat(tidy, every=DAY)
     page = build_page(engine, examples=find_examples(settings.examples), history=history, roots=settings.roots)
     application = mount(FastAPI(openapi_url=None), page, history=history, mcp=settings.mcp)
     warming = threading.Timer(WARM_AFTER, engine.warm)
     warming.daemon = True
     warming.start()
     return application
+
+
+def repeat(work: Callable[[], None], *, every: float) -> None:
+    """Do ``work`` after each ``every`` seconds, whatever went wrong the last time, in threads that end with the program."""
+
+    def go_on() -> None:
+        try:
+            work()
+        except Exception:
+            log.exception("What is done every %.0f hours failed", every / 3600)
+        repeat(work, every=every)
+
+    timer = threading.Timer(every, go_on)
+    timer.daemon = True  # so that it never keeps the program from ending
+    timer.start()
 
 
 def serve(build: Build, *, host: str, port: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from panda_core.data.images import read_image
 from panda_core.durable import read_object
 from panda_core.errors import ImageError, PandaError, TrainingError
-from panda_core.events import EventReader
+from panda_core.events import EventReader, plain
 from panda_core.history.copies import draw_thumbnail
 from panda_core.jobs import DamagedRun, Jobs
 from panda_core.library import add_model, free_name
@@ -161,7 +161,7 @@ def _summary_of(run: RunDir, status: RunStatus) -> dict[str, Any]:
         "parent": _model_name(run.parent) if run.parent else "",
         "preset": run.config.preset,
         "size": run.config.data.size,
-        "data": str(run.data),
+        "data": plain(str(run.data)),
     }
 
 

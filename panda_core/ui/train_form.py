@@ -8,6 +8,7 @@ from typing import Any
 from panda_core.card import list_models, read_card
 from panda_core.config import Config
 from panda_core.errors import ConfigError, ModelError, PandaError
+from panda_core.events import plain
 from panda_core.fields import list_fields
 from panda_core.presets import PRESETS, tuned
 from panda_core.presets import preset as find_preset
@@ -61,7 +62,7 @@ def refill(run: RunDir) -> dict[str, Any]:
     base = flatten(tuned(read_card(parent).config) if parent else PRESETS[preset])
     changes = {name: value for name, value in flatten(run.config).items() if value != base[name] and name != "preset"}
     return {
-        "folder": str(run.data),
+        "folder": plain(str(run.data)),
         "name": run.name,
         "parent": parent.name if parent else "",
         "preset": preset,

@@ -43,7 +43,7 @@ class TrainTab:
         ``searches``: where grid searches are kept; None: in the person's home.
         """
         self._jobs, self._roots = jobs, tuple(roots)
-        self.preparations: Register[Preparation] = Register()
+        self.preparations: Register[Preparation] = Register(connected=False)
         self.searches = SearchDesk(searches or Searches())
         html = (ASSETS / "train.html").read_text(encoding="utf-8").replace("KINDS", KINDS_OR_ZIP)
         self.panel = build_component(
@@ -171,9 +171,7 @@ class TrainTab:
 
     def _prepare(self, data: Any) -> Preparation:
         made = Preparation(self.panel.move_resource_to_block_cache)
-        person = str(field(data, "tab"))[:64]
-        self.preparations.enter(person, made)
-        self.preparations.leave(person)  # kept as long as somebody asks for it
+        self.preparations.enter(str(field(data, "tab"))[:64], made)
         return made
 
     def _folder(self, data: Any) -> Path:

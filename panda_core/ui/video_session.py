@@ -22,7 +22,7 @@ from panda_core.batch.job import Job
 from panda_core.batch.rows import encode_jpeg, reduce_picture
 from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Calibration, Inspection, Picture
-from panda_core.ui.engine import Engine
+from panda_core.ui.engine import NO_MODEL, Engine
 from panda_core.ui.work import Work, file_name, job_value
 from panda_core.video.exports import write_csv, write_overlay_video, write_zip
 from panda_core.video.scores import GROUP, FrameResult, FrameScore, SmallMap, score_video, thresholds_in_use
@@ -75,7 +75,7 @@ class VideoSession(Work):
         For a fresh session only.
         """
         if not model:
-            raise PandaError("There is no model yet, so nothing can be judged. Train one first: panda train FOLDER --run runs/first")
+            raise PandaError(NO_MODEL)
         self.job = Job("Opening the video", partial(self._score, model, opens, stride, rate))
 
     def message(self, known: int = 0) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from panda_core.batch.job import Job
 
 GRACE = 60.0
 """Seconds without a question after which a job ends, once the connection was lost: a weak network must not end it at once."""
+UNWATCHED = 900.0
+"""The same where nobody tells of a lost connection, so that questions alone keep a job. Browsers let a hidden page ask once a minute,
+phones not at all: who reads his mail meanwhile must find his work again."""
 KEEP = 3600.0
 """Seconds for which work without a job is kept, once the connection was lost."""
 
@@ -64,7 +67,9 @@ AnyWork = TypeVar("AnyWork", bound=Work)
 class Register(Generic[AnyWork]):
     """The work of all browser tabs: one each, found by its id, closed when it is replaced or nobody asks for it any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, connected: bool = True) -> None:
+        """``connected``: whether `leave` will be called when a connection is lost; else work is watched from its start."""
+        self._connected = connected
         self._works: dict[str, AnyWork] = {}
         self._owned: dict[str, str] = {}
         """Browser tab -> id of its work."""
@@ -81,6 +86,8 @@ class Register(Generic[AnyWork]):
             self._owned[person] = work.id
         if former is not None:
             former.close()
+        if not self._connected:
+            self._watch(person, work)
 
     def find(self, name: Any) -> AnyWork | None:
         """The work that a browser names, and notes that it is wanted. ``name`` may be anything."""
@@ -106,7 +113,7 @@ class Register(Generic[AnyWork]):
 
     def _watch(self, person: str, work: AnyWork) -> None:
         """Close the work if nobody asks for it for long enough; else look again later."""
-        limit = GRACE if work.running else KEEP
+        limit = KEEP if not work.running else GRACE if self._connected else UNWATCHED
         unseen = time.monotonic() - work.seen
         if unseen < limit:
             timer = threading.Timer(max(0.05, min(GRACE, limit - unseen)), self._watch, [person, work])

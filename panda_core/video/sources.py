@@ -109,7 +109,7 @@ def open_video(path: Path, *, rate: float = STILLS_RATE) -> Video:
 def open_frames(paths: Sequence[Path], *, title: str, rate: float = STILLS_RATE) -> Video:
     """Pictures in this order as the frames of a video of ``rate`` frames a second. Raises VideoError."""
     if not paths:
-        raise VideoError(f"{title} holds no pictures. JPEG, PNG, WebP, BMP, TIFF and DICOM files are read.")
+        raise VideoError(f"{title} holds no pictures. JPEG, PNG, WebP, BMP, TIFF, GIF and DICOM files are read.")
     if not 0 < rate <= _PLAUSIBLE_RATE:
         raise VideoError(f"{rate} frames a second is no rate; give a number above 0 and up to {_PLAUSIBLE_RATE:.0f}.")
     return _Stills(paths, title, rate)

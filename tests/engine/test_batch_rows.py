@@ -140,6 +140,19 @@ def test_an_archive_beyond_a_limit_is_refused(limit: str, value: int, said: str,
         unpack(write_zip(tmp_path / "big.zip", a__png=os.urandom(200), b__png=os.urandom(200)), tmp_path / "into")
 
 
+@pytest.mark.parametrize(("limit", "value", "said"), [("MOST_IMAGES", 4, "5 images; at most 4"), ("MOST_UNPACKED", 500, "unpacks to")])
+def test_the_archives_of_one_upload_share_the_limits(
+    limit: str, value: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, limit, value)
+    archives = [write_zip(tmp_path / f"{number}.zip", a__png=os.urandom(200), b__png=os.urandom(200)) for number in range(2)]
+    picture = draw_spot(tmp_path / "one.png")
+    assert len(open_uploads([archives[0], picture], tmp_path / "first").paths) == 3
+    with pytest.raises(ArchiveError, match=rf"With 1\.zip .*{said}"):
+        open_uploads([*archives, picture], tmp_path / "both")
+    assert not (tmp_path / "both" / "1").exists()
+
+
 def test_a_bomb_is_refused_before_it_goes_off_and_a_plain_small_drawing_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "RATIO_FROM", 500_000)
     with pytest.raises(ArchiveError, match="times its size"):

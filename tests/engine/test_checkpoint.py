@@ -266,6 +266,21 @@ def test_a_configuration_of_other_sizes_is_refused_before_memory_is_taken(folder
         load_model(folder)
 
 
+def test_networks_without_tensors_in_the_file_are_refused_before_memory_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, made = checkpoint.build_detector, []
+
+    def build(*arguments: Any, **options: Any) -> Any:
+        made.append(real(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(checkpoint, "build_detector", build)
+    edit_tensors(folder, lambda tensors: [tensors.pop(name) for name in sorted(tensors) if name.startswith("detector.")])
+    edit_card(folder, put("config", "generator", "width", value=64))
+    with pytest.raises(ModelError, match=r"tensors are missing \(e\.g\. detector\."):
+        load_model(folder)
+    assert made and all(parameter.is_meta for detector in made for parameter in detector.parameters())
+
+
 @pytest.mark.parametrize("field", [("data", "size"), ("percept", "size")])
 def test_an_enormous_image_size_is_refused_before_memory_is_taken(
     folder: Path, field: tuple[str, str], monkeypatch: pytest.MonkeyPatch

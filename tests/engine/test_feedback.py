@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from panda_core.card import read_card
 from panda_core.checkpoint import load_model
 from panda_core.data.folders import scan
 from panda_core.data.images import list_images
@@ -31,12 +32,14 @@ def test_marked_images_give_a_copy_of_the_model_a_labelled_calibration(
     tiny_model: Path, normal: list[Path], anomalous: list[Path], tmp_path: Path
 ) -> None:
     before = (tiny_model / "card.json").read_bytes()
+    assert read_card(tiny_model).metrics, "there is something that must not be said of the copy"
     steps: list[tuple[int, int]] = []
     calibration = recalibrate(
         tiny_model, normal, anomalous, tmp_path / "autumn", device="cpu", on_progress=lambda done, total: steps.append((done, total))
     )
     saved = load_model(tmp_path / "autumn")
     assert saved.name == "autumn" and json.loads((tmp_path / "autumn" / "card.json").read_text())["name"] == "autumn"
+    assert saved.card.title == "autumn" and saved.card.metrics == ()
     assert saved.calibration is not None and saved.calibration.boundary == calibration.boundary
     assert calibration.count == len(normal) and calibration.anomalous_scores.size == len(anomalous)
     assert calibration.operating_point is None
@@ -49,9 +52,9 @@ def test_too_few_or_contradicting_marks_are_refused_with_what_to_do(
     tiny_model: Path, normal: list[Path], anomalous: list[Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    with pytest.raises(CalibrationError, match=r"3 images marked anomalous; at least 4.*Mark 1 more.*key A"):
+    with pytest.raises(CalibrationError, match=r"3 images marked anomalous can be used; at least 4.*Mark 1 more.*key A"):
         recalibrate(tiny_model, normal, anomalous[:3], out)
-    with pytest.raises(CalibrationError, match=r"1 image marked normal.*Mark 9 more.*key N"):
+    with pytest.raises(CalibrationError, match=r"1 image marked normal can be used.*Mark 9 more.*key N"):
         recalibrate(tiny_model, normal[:1], anomalous, out)
     with pytest.raises(CalibrationError, match="marked normal and anomalous"):
         recalibrate(tiny_model, normal, [*anomalous, normal[0]], out)
@@ -65,6 +68,18 @@ def test_a_name_in_use_and_a_missing_model_are_refused(tiny_model: Path, normal:
         recalibrate(tiny_model, normal, anomalous, tmp_path / "taken")
     with pytest.raises(ModelError):
         recalibrate(tmp_path / "nothing", normal, anomalous, tmp_path / "out")
+
+
+def test_a_copy_that_cannot_be_written_is_said_in_words(
+    tiny_model: Path, normal: list[Path], anomalous: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ModelError, match=r"autumn cannot be written \(No space left on device\)"):
+        recalibrate(tiny_model, normal, anomalous, tmp_path / "autumn", device="cpu")
+    assert list(tmp_path.iterdir()) == []
 
 
 def draw(path: Path, seed: int) -> Path:

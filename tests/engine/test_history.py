@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -22,7 +23,7 @@ from alembic.migration import MigrationContext
 from engine_double import LEAF, FakeEngine, draw_spot
 
 from panda_core.history import History, HistoryError, Query, Seen, Settings, Statistics, export_marked
-from panda_core.history.copies import ABANDONED, THUMBNAIL
+from panda_core.history.copies import ABANDONED, THUMBNAIL, digest_of
 from panda_core.history.database import VERSIONS, open_database
 from panda_core.history.tables import Base
 from panda_core.inspection import Decision, Inspection
@@ -361,6 +362,65 @@ def test_each_image_is_fed_back_once_with_its_latest_mark(history: History, tmp_
     alarms = history.marked_entries("leaf", "normal", verdict="anomalous")
     assert [entry.name for entry in alarms] == ["3.png"]
     assert history.statistics("leaf") == Statistics(5, 4, 1, 1, 0)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stands for the system's folder of temporary files, where uploads lie; what lies beside it is a person's own."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    return place
+
+
+def test_a_mark_is_about_the_image_that_was_seen_and_not_about_what_lies_there_later(
+    history: History, temporary: Path, tmp_path: Path
+) -> None:
+    kept = add(history, draw_spot(tmp_path / "kept.png", strength=200))
+    plain = add(history, draw_spot(tmp_path / "001.png", strength=210), keep=False)
+    history.mark([kept, plain], "normal")
+    assert len(history.marked("leaf", "normal")) == 2
+    for name in ("kept.png", "001.png"):
+        draw_spot(tmp_path / name, strength=100)
+    assert history.marked("leaf", "normal") == [history.get(kept).kept]
+    exported = export_marked(history, tmp_path / "out")
+    assert (exported.normal, exported.missing) == (1, 1)
+    with (tmp_path / "out" / "manifest.csv").open(encoding="utf-8-sig", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["sha256"] == digest_of(tmp_path / "out" / row["file"])
+
+
+def test_an_upload_is_copied_when_it_is_marked_and_outlives_its_folder(history: History, temporary: Path, tmp_path: Path) -> None:
+    upload = add(history, draw_spot(temporary / "upload.png"), keep=False)
+    own = add(history, draw_spot(tmp_path / "own.png", strength=210), keep=False)
+    history.mark([upload, own], "anomalous")
+    shutil.rmtree(temporary)
+    assert history.get(own).kept is None, "a person's own folder is not doubled"
+    assert (copy := history.get(upload).kept) is not None and history.file(upload) == copy
+    assert history.marked("leaf", "anomalous") == [copy, tmp_path / "own.png"]
+    assert history.apply_retention() == 0 and copy.is_file()
+
+
+def test_a_marked_upload_is_not_copied_where_copies_are_switched_off_or_it_has_changed(history: History, temporary: Path) -> None:
+    changed, upload = (add(history, draw_spot(temporary / f"{strength}.png", strength=strength), keep=False) for strength in (150, 200))
+    draw_spot(temporary / "150.png", strength=100)
+    history.mark(changed, "normal")
+    history.save_settings(Settings(keep_copies=False))
+    history.mark(upload, "normal")
+    assert history.get(changed).kept is None is history.get(upload).kept
+    assert all(name.endswith(".thumb.jpg") for name in files(history))
+
+
+def test_an_upload_whose_copy_cannot_be_written_is_not_marked(history: History, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload = add(history, draw_spot(temporary / "upload.png"), keep=False)
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("panda_core.history.copies.os.replace", full)
+    with pytest.raises(HistoryError, match="No space left on device"):
+        history.mark(upload, "normal")
+    assert history.get(upload).mark is None
 
 
 def test_marked_images_are_exported_as_folders_the_commands_read(history: History, tmp_path: Path) -> None:

@@ -81,6 +81,17 @@ def test_test_images_of_the_folder_are_measured_and_written_down_with_an_interva
     assert metric.auroc_ci[0] <= metric.auroc <= metric.auroc_ci[1] and metric.trivial_auroc is not None
 
 
+def test_test_images_that_cannot_be_read_are_a_warning_and_the_model_is_saved(toy_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(toy_folder, tmp_path / "discs"))
+    for image in (folder / "test" / "good").iterdir():
+        image.write_text("version https://git-lfs.github.com/spec/v1\n")
+    run = RunDir.create(tmp_path / "run", PRESETS["tiny"].override(**{"train.warmup_steps": 1, "train.adversarial_steps": 1}), folder)
+    assert run_training(run, device="cpu") == "done" and run.status().state == "done"
+    assert read_card(run.model_path).metrics == ()
+    (warning,) = events(run, "warning")
+    assert "could not be measured" in warning["message"] and "0 normal images can be read" in warning["message"]
+
+
 def test_a_field_that_the_parent_has_decided_is_named(tiny_model: Path) -> None:
     card = read_card(tiny_model)
     for field, value in (("data.size", 64), ("generator.width", 16), ("critic.attention_maps", 8), ("detector", "vae")):

@@ -9,14 +9,19 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from reproduction.made_up import disc_job, made_up
 
+from panda_core.__main__ import COMMANDS
 from panda_core.cli.reproducing import reproduce
+from panda_core.cli.training import parse_change
+from panda_core.presets import preset
 from panda_core.reproduction import plots
 from panda_core.reproduction.figures import draw_all
 from panda_core.reproduction.forecast import forecast, seconds_of
@@ -170,6 +175,20 @@ def test_the_recipe_for_gpus_lists_runs_when_rehearsed(tmp_path: Path) -> None:
         words = os.path.expandvars(command).split("#")[0].replace("'", "").split()
         result = call(*words, "--out", tmp_path, "--runs", tmp_path / "runs", *([] if "--dry-run" in words else ["--dry-run"]))
         assert result.exit_code == 0 and "runs to do" in result.stdout, f"{command}: {result.output}"
+
+
+def test_every_other_command_of_the_recipe_is_one(tmp_path: Path) -> None:
+    """`panda train` and `panda datasets` cannot be rehearsed without data and GPUs; their words can be read."""
+    lines = re.findall(r"^panda (train|datasets) (.+)$", (ROOT / "docs/reproduce.md").read_text(), re.MULTILINE)
+    assert {name for name, _ in lines} == {"train", "datasets"}
+    for name, words in lines:
+        command: click.Command = getattr(import_module(COMMANDS[name][0]), COMMANDS[name][1])
+        rest = words.split()
+        if isinstance(command, click.Group):
+            command = command.commands[rest.pop(0)]
+        context = command.make_context(name, rest)
+        for change in context.params.get("changes", ()):
+            preset(context.params["preset"]).override(**dict([parse_change(change)]))
 
 
 def test_galleries_and_scores_come_from_a_run(finished: Places) -> None:

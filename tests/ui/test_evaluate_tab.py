@@ -24,6 +24,7 @@ from panda_core.inspection import Inspection
 from panda_core.ui.engine import ModelEntry
 from panda_core.ui.evaluate_session import EvaluateSession
 from panda_core.ui.evaluate_tab import EvaluateTab
+from panda_core.ui.work import UNWATCHED
 
 WAIT = 20.0
 TWIN = ModelEntry(name="twin", title="Twin")
@@ -240,11 +241,21 @@ def test_two_browser_tabs_do_not_disturb_each_other_and_a_new_one_replaces_its_o
 
 
 def test_work_that_nobody_asks_for_ends_after_a_while(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("panda_core.ui.work.GRACE", 0.2)
+    monkeypatch.setattr("panda_core.ui.work.UNWATCHED", 0.2)
     session = desk.session(desk.begin("twin"))
     until(lambda: not len(desk.tab.sessions))
     desk.engine.gate.set()
     assert session.job is not None and session.job.wait(WAIT) and session.job.state == "stopped"
+
+
+def test_a_hidden_page_that_asks_seldom_finds_its_evaluation_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser lets a hidden page ask once a minute, a phone not at all."""
+    assert UNWATCHED >= 600
+    monkeypatch.setattr("panda_core.ui.work.GRACE", 0.05)
+    id = desk.begin("leaf", "twin")
+    time.sleep(0.4)
+    desk.engine.gate.set()
+    assert [result["model"] for result in desk.finished(id)["results"]] == ["leaf", "twin"]
 
 
 def test_damaged_models_are_listed_with_their_problem_and_no_handler_is_public(desk: Desk) -> None:

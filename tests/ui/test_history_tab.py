@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from engine_double import LEAF, FakeEngine, draw_spot
 
-from panda_core.errors import PandaError
-from panda_core.history import History, HistoryError, Query, Seen
+from panda_core.errors import CalibrationError, ModelError, PandaError
+from panda_core.history import History, HistoryError, Query, Seen, Settings
 from panda_core.scoring.decision import decide
 from panda_core.ui.history_desk import PAGE, THUMBNAILS, HistoryDesk, read_query
 
@@ -129,10 +129,66 @@ def test_marks_are_summed_up_and_handed_to_the_calibration(desk: HistoryDesk, hi
     assert desk.summary("leaf") == "Marked for “leaf”: 2 normal, 0 anomalous. Among them 1 false alarm and 0 misses."
     assert desk.calibrate("leaf", " autumn ") == repr(("leaf", history.marked("leaf", "normal"), [], "autumn"))
     for name in ("", "../up", "a/b", ".hidden", "x" * 61, "a\nb"):
-        with pytest.raises(HistoryError, match="Give the new model a name"):
+        with pytest.raises(ModelError, match="is no usable name"):
             desk.calibrate("leaf", name)
     with pytest.raises(HistoryError, match="Choose a model"):
         desk.calibrate(None, "autumn")
+
+
+def test_a_calibrated_copy_cannot_hide_behind_a_model_of_the_list(
+    desk: HistoryDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shipped" / "leaf").mkdir(parents=True)
+    (tmp_path / "shipped" / "leaf" / "card.json").touch()
+    monkeypatch.setattr("panda_core.card.model_places", lambda: [tmp_path / "shipped"])
+    for name in ("leaf", " Leaf "):
+        with pytest.raises(ModelError, match=r"There is a model “[^”]+” already"):
+            desk.calibrate("leaf", name)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_calibration_says_how_many_marked_images_are_gone(history: History, tmp_path: Path, fails: bool) -> None:
+    def calibrate(model: str, normal: list[Path], anomalous: list[Path], name: str) -> str:
+        if fails:
+            raise CalibrationError("Too few.")
+        return f"{len(normal)} and {len(anomalous)}."
+
+    ids = add(history, tmp_path, 0, 60, 200)
+    history.mark(ids[:2], "normal")
+    history.mark(ids[2], "anomalous")
+    for number in ids[1:]:
+        entry = history.get(number)
+        assert entry.path is not None and entry.kept is not None
+        entry.kept.unlink()
+        draw_spot(entry.path, strength=100)
+    desk = HistoryDesk(history, on_calibrate=calibrate)
+    said = "2 are marked normal and 1 anomalous; of these, 1 and 1 are left out: their files are gone, changed or unreadable, and no copy"
+    if fails:
+        with pytest.raises(CalibrationError, match=f"Too few. {said}"):
+            desk.calibrate("leaf", "autumn")
+    else:
+        assert desk.calibrate("leaf", "autumn").startswith(f"1 and 0. {said}")
+
+
+def test_it_is_said_where_marks_of_uploads_will_be_worth_nothing(desk: HistoryDesk, history: History, tmp_path: Path) -> None:
+    history.mark(add(history, tmp_path, 0), "normal")
+    assert "copies" not in desk.summary("leaf")
+    history.save_settings(Settings(keep_copies=False))
+    assert "No copies are kept: marked uploads" in desk.summary("leaf")
+
+
+def test_what_lies_where_a_false_alarm_was_seen_does_not_go_to_the_training(desk: HistoryDesk, history: History, tmp_path: Path) -> None:
+    place = tmp_path / "data" / "good"
+    place.mkdir(parents=True)
+    ids = add(history, tmp_path, 200, 210)
+    history.mark(ids, "normal")
+    overwritten = history.get(ids[1])
+    assert overwritten.path is not None and overwritten.kept is not None
+    overwritten.kept.unlink()
+    defective = draw_spot(overwritten.path, strength=230).read_bytes()
+    said = desk.add_false_alarms("leaf", str(place))
+    assert said.startswith("1 image added") and "1 left out: their files are gone, changed" in said
+    assert [path.read_bytes() for path in place.iterdir()] == [(tmp_path / "0.png").read_bytes()] != [defective]
 
 
 def test_false_alarms_go_only_into_folders_the_program_may_write_to(desk: HistoryDesk, history: History, tmp_path: Path) -> None:

@@ -54,10 +54,60 @@ def test_a_mark_is_set_and_taken_back(history: History, spot: Path) -> None:
     inspection = RecordingEngine(FakeEngine(LEAF), recorder, source="single").inspect("leaf", spot)
     recorder.mark(inspection, "normal")
     assert history.search(Query(mark="normal")).total == 1
-    recorder.mark_file("leaf", spot, "anomalous")
+    recorder.mark_file("leaf", spot, "anomalous", again=pytest.fail)
     assert history.search(Query(mark="anomalous")).total == 1
     recorder.mark(inspection, "")
     assert history.search(Query(mark="anomalous")).total == 0
+
+
+def test_a_deleted_entry_comes_back_when_its_image_is_inspected_again(history: History, spot: Path) -> None:
+    engine = RecordingEngine(FakeEngine(LEAF), Recorder(history), source="single")
+    engine.inspect("leaf", spot)
+    history.delete(history.find_ids(Query()))
+    engine.inspect("leaf", spot)
+    assert history.search().total == 1
+
+
+@pytest.mark.parametrize("purged", [True, False])
+def test_a_mark_brings_a_deleted_entry_back(history: History, spot: Path, purged: bool) -> None:
+    recorder, engine = Recorder(history), FakeEngine(LEAF)
+    inspection = engine.inspect("leaf", spot)
+    recorder.seen(inspection, source="batch")
+    for mark in ("normal", "anomalous"):
+        history.delete(history.find_ids(Query()))
+        if purged:
+            history.purge()
+        if mark == "normal":
+            recorder.mark(inspection, mark)
+        else:
+            recorder.mark_file("leaf", spot, mark, again=lambda: engine.inspect("leaf", spot))
+        assert [entry.mark for entry in history.search().entries] == [mark]
+    history.delete(history.find_ids(Query()))
+    recorder.mark(inspection, "")
+    assert history.search().total == 0, "nothing comes back to have its mark taken away"
+
+
+def test_a_mark_is_not_given_to_an_image_that_has_changed_since(history: History, spot: Path, caplog: pytest.LogCaptureFixture) -> None:
+    recorder, engine = Recorder(history), FakeEngine(LEAF)
+    recorder.seen(engine.inspect("leaf", spot), source="batch")
+    history.delete(history.find_ids(Query()))
+    draw_spot(spot, strength=0)
+    recorder.mark_file("leaf", spot, "anomalous", again=lambda: engine.inspect("leaf", spot))
+    assert history.search().total == 0 and "has changed since" in caplog.text
+
+
+def test_another_operating_point_makes_another_inspection(history: History, spot: Path) -> None:
+    engine, recorder = FakeEngine(LEAF), Recorder(history)
+    recording = RecordingEngine(engine, recorder, source="single")
+    recording.inspect("leaf", spot)
+    for boundary in (5.5, 99.0):
+        recording.save_operating_point("leaf", boundary=boundary, pixel_threshold=3.0, who="Ada", why="lamp")
+        inspection = recording.inspect("leaf", spot)
+        recording.inspect("leaf", spot)
+    recorder.mark(inspection, "normal")
+    entries = history.search().entries
+    assert [(entry.verdict, entry.boundary) for entry in entries] == [("normal", 99.0), ("anomalous", 5.5), ("anomalous", 6.0)]
+    assert entries[0].mark == "normal" and history.statistics().false_alarms == 0
 
 
 def test_a_history_that_cannot_be_written_does_not_stop_an_inspection(

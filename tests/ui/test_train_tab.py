@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -22,9 +24,9 @@ from panda_core.errors import FolderError, ModelError, TrainingError
 from panda_core.jobs import Jobs
 from panda_core.presets import PRESETS, preset
 from panda_core.runs import RunDir
-from panda_core.ui import train_form
+from panda_core.ui import preparation, train_form
 from panda_core.ui.train_desk import TrainDesk
-from panda_core.ui.train_form import flatten
+from panda_core.ui.train_form import flatten, refill
 from panda_core.ui.train_news import MOST_POINTS, critic, curves, log_tail, thin
 from panda_core.ui.train_tab import TrainTab, estimate_arguments, keep_uploads
 
@@ -213,6 +215,21 @@ def test_the_check_asks_about_what_does_not_belong_and_heeds_the_answer(tab: Tra
     again = follow(tab, call(tab, "check", tab="a", folder=str(images), form={"preset": "tiny", "exclude": [suspect["sha256"]]}))
     assert again["survey"]["suspects"] == () and again["survey"]["excluded"] == 1
     assert len(tab.preparations) == 1, "one preparation a browser tab"
+
+
+def test_a_folder_whose_name_is_no_unicode_does_not_stop_the_page(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run", preset("tiny"), tmp_path / os.fsdecode(b"Pr\xfcfung"))
+    assert refill(run)["folder"].encode() and "?" in refill(run)["folder"]
+
+
+def test_a_check_whose_page_is_hidden_for_a_while_is_found_again(tab: TrainTab, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("panda_core.ui.work.GRACE", 0.05)
+    gate, real = threading.Event(), preparation.survey
+    monkeypatch.setattr(preparation, "survey", lambda *given, **options: gate.wait(20) and real(*given, **options))
+    begun = call(tab, "check", tab="a", folder=str(images), form={"preset": "tiny"})
+    time.sleep(0.4)
+    gate.set()
+    assert follow(tab, begun)["survey"]["suspects"]
 
 
 @pytest.mark.parametrize("folder", ["", "/etc", "../..", "a\0b"])

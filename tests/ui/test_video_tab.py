@@ -94,7 +94,7 @@ def test_nothing_to_export_is_said_in_words(session: VideoSession) -> None:
 
 
 def test_without_a_model_the_person_is_told_how_to_get_one(session: VideoSession, clip: Path) -> None:
-    with pytest.raises(PandaError, match="Train one first"):
+    with pytest.raises(PandaError, match="Train one in the tab Train"):
         session.score(None, lambda place, stop: open_video(clip))
 
 

@@ -27,7 +27,7 @@ export function createToolbar({onView, onStep, onRegion, onHelp}) {
   views.setAttribute('role', 'group');
   views.setAttribute('aria-label', 'View');
   const where = node('span', {className: 'where'});
-  const before = iconButton('‹', 'Image before (←)', () => onStep(-1));
+  const before = iconButton('‹', 'Previous image (←)', () => onStep(-1));
   const after = iconButton('›', 'Next image (→)', () => onStep(1));
   const steps = node('div', {className: 'steps', hidden: true}, before, where, after);
   const region = node('button', {type: 'button', className: 'region', onclick: onRegion});

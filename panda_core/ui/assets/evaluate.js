@@ -63,7 +63,7 @@ class Evaluate {
     if (!this.chosen.size && usable.length) this.chosen.add(usable[0].name);
     const place = this.find('.evaluate-models div');
     place.replaceChildren(...answer.models.map(one => this.choice(one)));
-    if (!answer.models.length) place.textContent = 'No model yet. Train one in the tab Train.';
+    if (!answer.models.length) place.textContent = 'No model yet. Train one in the tab Train, or import one in the tab Models.';
   }
 
   choice({name, title, problem}) {

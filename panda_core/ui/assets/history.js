@@ -79,7 +79,7 @@ class History {
     this.hidden.clear();
     this.table.setFilter(null);
     this.table.setEmpty(this.filters.active() ? 'Nothing fits the search. Clear a filter, or search for less.'
-      : 'Nothing here yet. Every image you inspect is kept here, until you delete it.');
+      : 'Nothing here yet. Images you inspect are kept here until you delete them or their time is up; examples are not.');
     this.table.setRows(answer.rows);
     const at = answer.rows.findIndex(row => row.id === kept);
     if (at >= 0) this.table.select(at);

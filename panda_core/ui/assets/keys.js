@@ -2,13 +2,13 @@
 import {node} from './text.js';
 
 const KEYS = [
-  ['←  →', 'image before, next image'],
+  ['←  →', 'previous image, next image'],
   ['[  ]', 'boundary down or up by 1 % of its range; with Shift by 5 %'],
   ['1 – 8, 0', 'views: all, mask, contour, anomaly map, reconstruction, residual, swipe, true mask; input'],
   ['N  A', 'mark the image as normal or anomalous; again takes the mark away'],
   ['Z', 'fit the picture, or show it at 100 %'],
   ['+  −', 'zoom in or out'],
-  ['R', 'thresholds back to the model’s own'],
+  ['R', 'thresholds back to the saved point, or to the model’s own'],
   ['?', 'this list'],
 ];
 const MOUSE = [

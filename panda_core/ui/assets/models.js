@@ -100,7 +100,7 @@ class Models {
       node('div', {},
         button(row.id === this.begins ? 'Begins with it ★' : 'Begin with it', () => this.act('default', row.id), !row.problem && row.id !== this.begins),
         button('Export', () => this.pack(row.id), !row.problem), button('Delete', () => this.act('delete', row.id), row.own)),
-      row.own ? '' : node('p', {className: 'models-hint', textContent: 'This model came with the program: it stays as it is. A copy is yours to change.'}));
+      row.own ? '' : node('p', {className: 'models-hint', textContent: 'This model is not in your own folder of models: it stays as it is. A copy is yours to change.'}));
   }
 
   async act(what, id, name = '') {

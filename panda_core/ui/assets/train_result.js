@@ -31,7 +31,7 @@ function images(changed) {
     const caption = node('figcaption', {}, node('b', {textContent: one.name, title: one.name}), node('span', {textContent: verdict(one)}), node('span', {textContent: `score ${number(one.before)} → ${number(one.after)}`}));
     return node('figure', {className: one.better ? 'better' : 'worse'}, picture, caption);
   });
-  return node('section', {className: 'train-pictures'}, node('h3', {textContent: 'Judged otherwise than before'}), node('div', {}, ...figures));
+  return node('section', {className: 'train-pictures'}, node('h3', {textContent: 'Judged differently than before'}), node('div', {}, ...figures));
 }
 
 function verdict({kind, better}) {

@@ -18,8 +18,8 @@ const TEMPLATE = `
   <section class="result" hidden></section>
   <div class="warnings"></div>
   <div class="charts">
-    <figure hidden><figcaption>Losses by step: faint as they were, strong the running mean <label><input type="checkbox" class="log" checked> log</label></figcaption><div class="chart losses"></div></figure>
-    <figure hidden><figcaption title="The critic's logits: the median, half of the images, nine in ten. One upon the other: the critic cannot tell. Far apart: it sees through every reconstruction.">Critic’s logits on held-out images: median, half, nine in ten</figcaption><div class="chart critic"></div></figure>
+    <figure hidden><figcaption>Losses by step: faint lines are the raw values, bold lines the running mean <label><input type="checkbox" class="log" checked> log</label></figcaption><div class="chart losses"></div></figure>
+    <figure hidden><figcaption title="The critic's logits: the median, the middle half and the middle 90 % of the images. If real and reconstructed overlap, the critic cannot tell them apart; if they are far apart, it sees through every reconstruction.">Critic’s logits on held-out images: median, middle half and middle 90 %</figcaption><div class="chart critic"></div></figure>
   </div>
   <figure class="film" hidden><figcaption>Held-out images above their reconstructions, <output></output></figcaption><img alt="Held-out images above their reconstructions"><input type="range" min="0" value="0" aria-label="Step of the pictures"></figure>
   <p class="load"></p>

@@ -47,7 +47,7 @@ export const PRESETS = {
   best: 'The paper’s three errors, trained so that it stays stable, plus perceptual evidence. What to take if you are not sure.',
   balanced: 'The paper’s three errors only, trained so that it stays stable.',
   paper: 'The paper to the letter, with its 20,000 steps: days without a GPU.',
-  tiny: 'Seconds on 32 × 32 pixels: to try the way, not to inspect with.',
+  tiny: 'Takes seconds at 32 × 32 pixels: for trying out the steps, not for inspecting.',
 };
 
 export const LOSSES = {pixel: 'Pixels', 'perceptual-general': 'Perceptual, ImageNet', 'perceptual-specific': 'Perceptual, trained on this folder'};
