@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import vgg19
 
-from panda_core.config import Augment
+from panda_core.config import Augment, Precision
 from panda_core.data.batches import Batches
+from panda_core.devices import autocast_dtype
 from panda_core.errors import TrainingError
+from panda_core.training import TrainState
 
 Task = Literal["rotation", "jigsaw"]
 LEARNING_RATE = 1e-4
@@ -66,33 +68,79 @@ def pretrain_vgg19(
     seed: int = 0,
     batch: int = 15,
     device: torch.device | str = "cpu",
+    precision: Precision = "auto",
+    state: TrainState | None = None,
     on_step: Callable[[int, float, float], None] = lambda step, loss, accuracy: None,
+    on_checkpoint: Callable[[TrainState], None] = lambda state: None,
+    checkpoint_every: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Tensor] | None:
-    """Train VGG19 on normal images; ``on_step(step, loss, accuracy)``. Returns the convolutions' tensors, None if stopped.
+    """Train VGG19 on normal images; ``on_step(step, loss, accuracy)``. Returns the convolutions' tensors in fp32, None if stopped.
 
-    Raises TrainingError where the loss is not finite.
+    ``precision`` as in TrainConfig: ``auto`` multiplies in bf16 where the hardware does. Goes on from ``state``, one that
+    ``on_checkpoint`` was given: every so many steps, and when it is stopped. The result is the same to the bit as without a stop.
+    Raises TrainingError where the loss is not finite, or ``state`` is of another network.
     """
     torch.manual_seed(seed)
-    make, classes = (turn, 4) if task == "rotation" else (shuffle_quadrants, len(ARRANGEMENTS))
-    network = PretextNetwork(classes).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    optimiser = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
+    pretraining = _Pretraining(task, seed, torch.device(device), precision)
+    if state is not None:
+        pretraining.restore(state)
+    first = 0 if state is None else state.step
     augment: Augment = "none"  # turns and flips are the question here, so the images come as they are
     with Batches(paths, size=size, augment=augment, batch=batch, seed=seed) as batches:
-        for step in range(steps):
+        for step in range(first, steps):
             if should_stop():
+                if step > first:
+                    on_checkpoint(pretraining.state(step))
                 return None
-            x = torch.from_numpy(batches.at(step)).to(device)
-            labels = torch.randint(classes, (len(x),), generator=torch.Generator().manual_seed(seed * 1_000_003 + step)).to(device)
-            logits = network(make(x, labels))
-            loss = functional.cross_entropy(logits, labels)
-            if not torch.isfinite(loss):
-                raise TrainingError(f"pretext step {step}: the loss is not finite.")
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            on_step(step + 1, float(loss.detach()), float((logits.argmax(1) == labels).float().mean()))
-    return {f"features.{name}": value.detach().cpu().contiguous() for name, value in network.features.state_dict().items()}
+            on_step(step + 1, *pretraining.step(torch.from_numpy(batches.at(step)), step))
+            if checkpoint_every and (step + 1) % checkpoint_every == 0 and step + 1 < steps:
+                on_checkpoint(pretraining.state(step + 1))
+    features = pretraining.network.features.state_dict()
+    return {f"features.{name}": value.detach().cpu().contiguous() for name, value in features.items()}
+
+
+class _Pretraining:
+    """Network and optimiser. A step is a function of (seed, step), so no random state needs saving."""
+
+    def __init__(self, task: Task, seed: int, device: torch.device, precision: Precision) -> None:
+        self.make, self.classes = (turn, 4) if task == "rotation" else (shuffle_quadrants, len(ARRANGEMENTS))
+        self.seed, self.device, self.half = seed, device, autocast_dtype(device, precision)
+        self.network = PretextNetwork(self.classes).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.optimiser = torch.optim.SGD(self.network.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
+
+    def step(self, x: Tensor, step: int) -> tuple[float, float]:
+        """B x 3 x S x S -> loss and accuracy of this batch. Raises TrainingError."""
+        chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        labels = torch.randint(self.classes, (len(x),), generator=chance).to(self.device)
+        with torch.autocast(self.device.type, dtype=self.half, enabled=self.half is not None):
+            logits = self.network(self.make(x.to(self.device), labels)).float()
+        loss = functional.cross_entropy(logits, labels)
+        if not torch.isfinite(loss):
+            raise TrainingError(f"pretext step {step}: the loss is not finite.")
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return float(loss.detach()), float((logits.argmax(1) == labels).float().mean())
+
+    def state(self, step: int) -> TrainState:
+        """Copies on the CPU."""
+        slots = self.optimiser.state_dict()["state"]
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors |= {f"momentum.{index}": slot["momentum_buffer"] for index, slot in slots.items()}
+        return TrainState(step, {name: value.detach().cpu().clone() for name, value in tensors.items()})
+
+    def restore(self, state: TrainState) -> None:
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "momentum": {}}
+        for name, value in state.tensors.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = value
+        try:
+            self.network.load_state_dict(parts["network"])
+        except RuntimeError as error:
+            raise TrainingError("The checkpoint of the self-supervised VGG19 belongs to another task; start a new run.") from error
+        slots = {int(index): {"momentum_buffer": value} for index, value in parts["momentum"].items()}
+        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": slots})
 
 
 def save(path: Path, state: dict[str, Tensor]) -> None:

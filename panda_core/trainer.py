@@ -43,6 +43,8 @@ STATUS_SECONDS = 0.5
 """status.json is rewritten at most this often."""
 VALIDATION_IMAGES = 64
 """Held-out images looked at after each epoch, at most."""
+PRETEXT_CHECKPOINT = 100
+"""Self-supervised steps between checkpoints of the VGG19, of 160 MB each."""
 
 
 class _Stopped(Exception):
@@ -161,12 +163,16 @@ class _Stages:
             task = train.pretext_task
             if task == "auto":
                 task = "jigsaw" if self.config.data.augment == "flip-rotate" else "rotation"
+            unfinished = self.run.path / "pretext-state.safetensors"
             state = pretrain_vgg19(
                 paths, size=self.config.data.size, steps=train.pretext_steps, task=task, seed=train.seed, batch=train.batch,
-                device=self.fabric.device, on_step=self._on_pretext_step, should_stop=self.should_stop,
+                device=self.fabric.device, precision=train.precision, state=load_state(unfinished), on_step=self._on_pretext_step,
+                on_checkpoint=lambda state: save_state(unfinished, state), checkpoint_every=PRETEXT_CHECKPOINT,
+                should_stop=self.should_stop,
             )  # fmt: skip
             if state is not None:
                 save_pretext(place, state)
+                unfinished.unlink(missing_ok=True)
         self.fabric.barrier()
         return read_tensors(place) if place.exists() else None
 

@@ -72,7 +72,7 @@ class _ChannelsLast(torch.autograd.Function):
         along = (_grouped(total * weight, groups) * mean - _grouped(product * weight, groups)) * rstd.pow(3) / size
         constant = -along * mean - _grouped(total * weight, groups) * rstd / size
         through = gradients.mul_((_spread(rstd, channels) * weight)[:, None])
-        through.add_(rows.mul_(_spread(along, channels)[:, None])).add_(_spread(constant, channels)[:, None])
+        through.addcmul_(rows, _spread(along, channels)[:, None]).add_(_spread(constant, channels)[:, None])
         of_weight = ((product - total * _spread(mean, channels)) * _spread(rstd, channels)).sum(0)
         return _images(through.to(x.dtype), x.shape), of_weight.to(weight.dtype), total.sum(0).to(weight.dtype), None, None
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from panda_core.checkpoint import load_model
+from panda_core.data.folders import scan
 from panda_core.data.images import list_images
+from panda_core.errors import TrainingError
 from panda_core.nets.perceptual import build_features
+from panda_core.presets import preset
 from panda_core.pretext import ARRANGEMENTS, pretrain_vgg19, save, shuffle_quadrants, turn
 from panda_core.pretrained import load_specific, read_tensors
+from panda_core.runs import RunDir
+from panda_core.trainer import run_training
+from panda_core.training import TrainState
 
 
 @pytest.fixture
@@ -73,6 +81,72 @@ def test_pretraining_repeats_by_seed_and_gives_weights_the_loss_accepts(toy_fold
     assert all(torch.equal(value, state[name]) for name, value in features.state_dict().items())
 
 
-def test_a_stopped_pretraining_gives_nothing(toy_folder: Path) -> None:
+def test_bf16_moves_the_weights_by_rounding_only_and_keeps_them_in_fp32(toy_folder: Path) -> None:
     paths = list_images(toy_folder / "train" / "good")
-    assert pretrain_vgg19(paths, size=32, steps=2, batch=4, task="jigsaw", should_stop=lambda: True) is None
+    full, half = (pretrain_vgg19(paths, size=32, steps=2, batch=4, precision=precision) for precision in ("fp32", "bf16"))
+    assert full is not None and half is not None
+    assert {value.dtype for value in half.values()} == {torch.float32}
+    assert any(not torch.equal(value, half[name]) for name, value in full.items())
+    assert all(torch.allclose(value, half[name], atol=1e-3) for name, value in full.items())
+
+
+def test_a_stopped_pretraining_goes_on_to_the_same_bits(toy_folder: Path) -> None:
+    paths, kept, done = list_images(toy_folder / "train" / "good"), list[TrainState](), list[int]()
+
+    def make(**kwargs: Any) -> dict[str, Tensor] | None:
+        return pretrain_vgg19(paths, size=32, steps=3, batch=4, task="jigsaw", **kwargs)
+
+    assert make(on_step=lambda step, *_: done.append(step), on_checkpoint=kept.append, should_stop=lambda: len(done) == 2) is None
+    assert [state.step for state in kept] == [2]
+    resumed, whole = make(state=kept[0], on_step=lambda step, *_: done.append(step)), make()
+    assert done == [1, 2, 3] and resumed is not None and whole is not None
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_checkpoints_come_in_between_and_none_before_the_first_step(toy_folder: Path) -> None:
+    paths, kept = list_images(toy_folder / "train" / "good"), list[TrainState]()
+    assert pretrain_vgg19(paths, size=32, steps=2, batch=4, on_checkpoint=kept.append, checkpoint_every=1) is not None
+    assert [state.step for state in kept] == [1]
+    assert pretrain_vgg19(paths, size=32, steps=2, batch=4, on_checkpoint=kept.append, should_stop=lambda: True) is None
+    assert len(kept) == 1
+
+
+def test_a_checkpoint_of_the_other_puzzle_is_refused(toy_folder: Path) -> None:
+    paths, kept = list_images(toy_folder / "train" / "good"), list[TrainState]()
+    pretrain_vgg19(paths, size=32, steps=2, batch=4, task="jigsaw", on_checkpoint=kept.append, checkpoint_every=1)
+    with pytest.raises(TrainingError, match="another task"):
+        pretrain_vgg19(paths, size=32, steps=2, batch=4, task="rotation", state=kept[0])
+
+
+def test_a_training_makes_its_specific_network_once_and_a_stop_in_between_loses_nothing(toy_folder: Path, tmp_path: Path) -> None:
+    changes = {
+        "loss.reconstruction": "perceptual-specific",
+        "train.pretext_steps": 2,
+        "train.precision": "fp32",
+        "data.augment": "flip-rotate",
+    }
+    run = RunDir.create(tmp_path / "run", preset("tiny").override(**changes), toy_folder)
+    record, said = run.record, list[int]()
+
+    def cancel_after_the_first_step(event: dict[str, Any]) -> None:
+        record(event)
+        if event["event"] == "pretext":
+            said.append(event["step"])
+            if len(said) == 1:
+                run.cancel()
+
+    run.record = cancel_after_the_first_step  # type: ignore[method-assign]
+    assert run_training(run, device="cpu") == "stopped"
+    assert (run.path / "pretext-state.safetensors").exists() and not (run.path / "pretext.safetensors").exists()
+    assert run_training(run, device="cpu") == "done"
+    assert said == [1, 2] and not (run.path / "pretext-state.safetensors").exists()
+
+    made = read_tensors(run.path / "pretext.safetensors")
+    images = scan(toy_folder, data=run.config.data, seed=run.config.train.seed).train
+    wanted = pretrain_vgg19(images, size=32, steps=2, task="jigsaw", batch=run.config.train.batch, precision="fp32")
+    used = load_model(run.model_path).detector.inference_state()
+    assert wanted is not None and all(torch.equal(value, made[name]) for name, value in wanted.items())
+    learned = {name.removeprefix("features."): value.float() for name, value in used.items() if name.startswith("features.features.")}
+    assert "features.0.weight" in learned  # and as far up as the loss looks
+    for name, value in learned.items():
+        torch.testing.assert_close(value, wanted[name], atol=1e-2, rtol=1e-2)
