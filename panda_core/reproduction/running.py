@@ -147,7 +147,7 @@ def _borrow_pretext(job: Job, run: RunDir, places: Places) -> None:
 
 def _pretext_of(config: Config) -> tuple[Any, ...]:
     train, data = config.train, config.data
-    return (data, train.seed, train.batch, train.pretext_steps, train.pretext_task)
+    return (data, train.seed, train.batch, train.precision, train.pretext_steps, train.pretext_task)
 
 
 def _records(job: Job, places: Places, data: Prepared, samples: Sequence[LabelledImage], run: RunDir) -> Iterator[Record]:
