@@ -115,10 +115,16 @@ def pixel_auroc(masks: Sequence[NDArray[Any]], maps: Sequence[NDArray[Any]]) -> 
     """`auroc` over all pixels of all images together.
 
     masks: each H x W, non-zero where anomalous (all zero for a normal image); maps: each H x W, same size as its mask.
-    Takes time and memory for one sort of all pixels. Raises CalibrationError like `auroc`, and on unequal sizes.
+    Takes time and memory for one sort of the normal pixels. Raises CalibrationError like `auroc`, and on unequal sizes.
     """
     _check_pairs(masks, maps)
-    return auroc(np.concatenate([mask.ravel() != 0 for mask in masks]), np.concatenate([values.ravel() for values in maps]))
+    strange = np.concatenate([values[mask != 0] for mask, values in zip(masks, maps, strict=True)])
+    normal = _sorted_normal(masks, maps)
+    if not strange.size or not normal.size:
+        raise CalibrationError(f"Both kinds of pixels are needed; the masks hold {normal.size} normal and {strange.size} anomalous ones.")
+    _require_finite("Pixel AUROC", strange)
+    below, at_most = (np.searchsorted(normal, strange, side=side).sum(dtype=float) for side in ("left", "right"))
+    return float((below + at_most) / 2 / normal.size / strange.size)
 
 
 def aupro(masks: Sequence[NDArray[Any]], maps: Sequence[NDArray[Any]], *, limit: float = 0.3) -> float:
@@ -129,16 +135,38 @@ def aupro(masks: Sequence[NDArray[Any]], maps: Sequence[NDArray[Any]], *, limit:
     region or no normal pixel.
     """
     _check_pairs(masks, maps)
-    labelled = [ndimage.label(mask != 0, structure=np.ones((3, 3))) for mask in masks]
-    regions = sum(count for _, count in labelled)
-    normal = sum(int(np.sum(labels == 0)) for labels, _ in labelled)
-    if regions == 0 or normal == 0:
-        raise CalibrationError(f"AUPRO needs anomalous regions and normal pixels; the masks hold {regions} and {normal}.")
-    shares = np.concatenate([_region_shares(labels) for labels, _ in labelled]) / regions
-    values = np.concatenate([np.asarray(array, dtype=float).ravel() for array in maps])
+    found = [_region_pixels(mask, values) for mask, values in zip(masks, maps, strict=True)]
+    normal, regions = _sorted_normal(masks, maps), sum(count for _, _, count in found)
+    if regions == 0 or normal.size == 0:
+        raise CalibrationError(f"AUPRO needs anomalous regions and normal pixels; the masks hold {regions} and {normal.size}.")
+    strange, shares = (np.concatenate([pixels[part] for pixels in found]) for part in (0, 1))
+    _require_finite("AUPRO", strange)
+    # The curve ends at the highest threshold beyond the limit: lower values, most of them normal pixels, need not be sorted again.
+    lowest = normal[max(0, normal.size - 1 - int(limit * normal.size))]
+    called, shares = normal[np.searchsorted(normal, lowest) :], shares[strange >= lowest]
+    values = np.concatenate([called, strange[strange >= lowest]])
+    false = np.concatenate([np.full(called.size, 1.0 / normal.size), np.zeros(shares.size)])
+    return _area_up_to(_cumulated(values, false, np.concatenate([np.zeros(called.size), shares / regions])), limit)
+
+
+def _sorted_normal(masks: Sequence[NDArray[Any]], maps: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The map values of all normal pixels, ascending, in the maps' own precision: there may be a hundred million."""
+    normal = np.concatenate([values[mask == 0] for mask, values in zip(masks, maps, strict=True)])
+    _require_finite("A measure of maps", normal)
+    normal.sort()
+    return normal
+
+
+def _region_pixels(mask: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[Any], Floats, int]:
+    """Of the anomalous pixels of an image: map value, share of its own region; and how many regions there are."""
+    labels, count = ndimage.label(mask != 0, structure=np.ones((3, 3)))
+    inside = labels[labels != 0]
+    return values[labels != 0], 1.0 / np.maximum(np.bincount(inside, minlength=1), 1)[inside], count
+
+
+def _require_finite(what: str, values: NDArray[Any]) -> None:
     if not np.all(np.isfinite(values)):
-        raise CalibrationError("AUPRO needs finite maps; at least one value is not.")
-    return _area_up_to(_cumulated(values, np.where(shares > 0, 0.0, 1.0 / normal), shares), limit)
+        raise CalibrationError(f"{what} needs finite maps; at least one value is not.")
 
 
 def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], Floats]:
@@ -224,14 +252,6 @@ def _cumulated(values: Floats, false: Floats, true: Floats) -> Curve:
     order = np.argsort(-values, kind="stable")
     last = np.append(np.diff(values[order]) != 0, True)
     return np.cumsum(false[order])[last], np.cumsum(true[order])[last]
-
-
-def _region_shares(labels: NDArray[np.int32]) -> Floats:
-    """Each anomalous pixel's share of its own region, 0 elsewhere, flattened."""
-    sizes = np.bincount(labels.ravel()).astype(float)
-    sizes[0] = np.inf
-    shares: Floats = (1.0 / sizes)[labels.ravel()]
-    return shares
 
 
 def _area_up_to(curve: Curve, limit: float) -> float:
