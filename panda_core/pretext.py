@@ -22,6 +22,7 @@ from panda_core.config import Augment, Precision
 from panda_core.data.batches import Batches
 from panda_core.devices import autocast_dtype
 from panda_core.errors import TrainingError
+from panda_core.nets.perceptual import IMAGENET_MEAN, IMAGENET_STD, InputScale
 from panda_core.training import TrainState
 
 Task = Literal["rotation", "jigsaw"]
@@ -37,11 +38,12 @@ class PretextNetwork(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.features = vgg19(weights=None).features
+        self.scale = InputScale(IMAGENET_MEAN, IMAGENET_STD)  # as the loss shows images to it later
         self.judge = nn.Linear(512, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """B x 3 x S x S in [-1, 1] -> B x classes logits."""
-        logits: Tensor = self.judge(self.features(x).mean(dim=(2, 3)))
+        logits: Tensor = self.judge(self.features(self.scale(x)).mean(dim=(2, 3)))
         return logits
 
 

@@ -2,7 +2,7 @@
 
 The schedules are one for all of a kind and tuned to no data set: what some minutes of one core allow at 64 pixels, far less than the
 papers' own trainings. The score of each is combined as in its own paper and reaches the fusion as one error, so that it is only
-shifted there: a rival is neither a straw man nor improved.
+shifted there (Skip-GANomaly's as two, which are added): a rival is neither a straw man nor improved.
 """
 
 from __future__ import annotations

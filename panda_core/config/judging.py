@@ -49,7 +49,7 @@ class ScoringConfig:
     boundary: Literal["auto", "labelled", "synthetic", "tail"] = "auto"
     """``auto`` takes the first of labelled, synthetic, tail that gives a crossing."""
     false_alarm_rate: float = 0.05
-    """Guaranteed rate of the ``tail`` boundary on exchangeable normal images."""
+    """Rate of the ``tail`` boundary on exchangeable normal images: guaranteed where fusion is ``sum``, else approximate."""
     smoothing: float = 2.0
     """Standard deviation in pixels (at S) of the Gaussian that smooths the maps."""
     pixel_false_alarm_rate: float = 0.002

@@ -62,7 +62,7 @@ class CriticConfig:
     drop: bool = True
     """Attention-guided drop of the normal images in training."""
     width: int = 64
-    """Channels after the first convolution (ResNet-50 and DCGAN: 64)."""
+    """Channels of the first stage: 64 in ResNet-50, whose stem keeps 64, and in DCGAN."""
 
     def __post_init__(self) -> None:
         check("critic.stages", self.stages, self.stages in (3, 4), "be 3 or 4")

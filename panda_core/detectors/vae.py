@@ -29,7 +29,7 @@ class Vae(Reconstructor):
         return (Phase("warmup", (self.generator,), self.config.train.warmup_lr),)
 
     def loss(self, phase: str, x: Tensor, step: int) -> dict[str, Tensor]:
-        """Reconstruction and KL terms of the evidence lower bound."""
+        """Terms of a beta-VAE: root mean square in the place of the square, and a small weight on the KL term (``loss.kl_weight``)."""
         made = self.generator(x)
         divergence = losses.kl_divergence(made.low) + (0 if made.high is None else losses.kl_divergence(made.high))
         kl = self.config.loss.kl_weight * divergence.mean() / x[0].numel()

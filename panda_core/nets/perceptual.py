@@ -24,10 +24,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class FrozenFeatures(nn.Module):
-    """Base of f: always in evaluation mode, never trained; x in [-1, 1] is re-normalised to what the weights expect."""
+class InputScale(nn.Module):
+    """x in [-1, 1] -> the mean and standard deviation that the weights were trained with."""
 
-    channels: tuple[int, ...]
     mean: Tensor
     std: Tensor
 
@@ -35,6 +34,21 @@ class FrozenFeatures(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B x 3 x H x W -> the same shape."""
+        scaled: Tensor = ((x + 1) / 2 - self.mean) / self.std
+        return scaled
+
+
+class FrozenFeatures(nn.Module):
+    """Base of f: always in evaluation mode, never trained."""
+
+    channels: tuple[int, ...]
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.scale = InputScale(mean, std)
 
     def freeze(self) -> None:
         """No gradients to the weights; gradients to x still flow."""
@@ -44,10 +58,6 @@ class FrozenFeatures(nn.Module):
     def train(self, mode: bool = True) -> FrozenFeatures:
         """Stays in evaluation mode: its batch statistics belong to its pre-training."""
         return super().train(False)
-
-    def renormalise(self, x: Tensor) -> Tensor:
-        """[-1, 1] -> the mean and standard deviation of the pre-training."""
-        return ((x + 1) / 2 - self.mean) / self.std
 
 
 class Vgg19Features(FrozenFeatures):
@@ -65,7 +75,7 @@ class Vgg19Features(FrozenFeatures):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """B x 3 x H x W in [-1, 1] -> activations of the chosen layers."""
-        x, out = self.renormalise(x), []
+        x, out = self.scale(x), []
         for index, module in enumerate(self.features):
             x = module(x)
             if index in self.layers:
@@ -85,7 +95,7 @@ class EfficientNetLite0Features(FrozenFeatures):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """B x 3 x H x W in [-1, 1] -> three feature maps, finest first."""
-        maps: list[Tensor] = self.body(self.renormalise(x))
+        maps: list[Tensor] = self.body(self.scale(x))
         return maps
 
 
@@ -102,9 +112,10 @@ def build_features(name: str, *, layer: str = "conv3_3", pyramid: bool = False) 
 
 
 def perceptual_distance(first: list[Tensor], second: list[Tensor], *, size: tuple[int, int] | None = None) -> Tensor:
-    """||f(x) - f(x')||_2 at each location, mean over layers: lists of B x C_l x h_l x w_l -> B x 1 x h x w (finest layer, or ``size``).
+    """||f(x) - f(x')||_2^2 at each location, mean over layers: lists of B x C_l x h_l x w_l -> B x 1 x h x w (finest layer, or ``size``).
 
-    Features are scaled to unit length along the channels first, so that no layer outweighs the others.
+    Features are scaled to unit length along the channels first, so that no layer outweighs the others: the square lies in [0, 4]. The
+    paper's norm has no square *(our choice: a root has no finite gradient where nothing differs)*.
     """
     size = size or (first[0].shape[-2], first[0].shape[-1])
     total = None

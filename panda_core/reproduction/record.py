@@ -62,7 +62,7 @@ class Record:
     """Mean reconstruction error of the test images, in the detector's own unit (of its residual map, where it reports no such error);
     None where it does not reconstruct."""
     adv_err: float | None
-    """Mean adversarial error 1 - C(x) of the test images; None where the score holds no such error."""
+    """Mean adversarial error 1 - C(x) of the test images; None where the score holds no such error (but for anomalib's GANomaly)."""
     ms_per_image: float
     """Median, one image at a time, warm, from pixels to errors, on ``device``."""
     parameters: int

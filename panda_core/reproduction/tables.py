@@ -20,7 +20,7 @@ CI_NOTE = (
 )
 ERRORS_NOTE = (
     "Mean errors are in each system's own unit. The adversarial error is 1 - C(x) of systems whose score holds it; of the others' "
-    "discriminators the scores use features or nothing."
+    "discriminators the scores use features or nothing (anomalib's GANomaly has the figure all the same)."
 )
 FEATURES_NOTE = "PANDA's general perceptual loss and its perceptual evidence see with EfficientNet-Lite0; the paper's loss with VGG19."
 

@@ -53,8 +53,9 @@ def tail_boundary(normal_scores: ArrayLike, rate: float) -> Boundary:
 
     It is the ceil((n + 1)(1 - rate))-th smallest score. Where n is too small for the rate it is the largest score, and the
     reason says what that guarantees, 1 / (n + 1). ``false_alarm_rate`` is the guarantee reached, <= rate if n allows.
-    The guarantee is exact for scores fixed before these images were seen (fusion ``sum``) and close where their mean and spread
-    were fitted to the same images. Raises CalibrationError without scores or where one is not finite.
+    The guarantee is exact for scores fixed before these images were seen (fusion ``sum``), close where their mean and spread
+    were fitted to the same images, and a little optimistic where the errors' weights were (fusion ``weighted``).
+    Raises CalibrationError without scores or where one is not finite.
     """
     scores = _checked(normal_scores, "normal", 1)
     n = scores.size

@@ -15,7 +15,7 @@ from panda_core.data.images import list_images
 from panda_core.errors import TrainingError
 from panda_core.nets.perceptual import build_features
 from panda_core.presets import preset
-from panda_core.pretext import ARRANGEMENTS, pretrain_vgg19, save, shuffle_quadrants, turn
+from panda_core.pretext import ARRANGEMENTS, PretextNetwork, pretrain_vgg19, save, shuffle_quadrants, turn
 from panda_core.pretrained import load_specific, read_tensors
 from panda_core.runs import RunDir
 from panda_core.trainer import run_training
@@ -116,6 +116,16 @@ def test_a_checkpoint_of_the_other_puzzle_is_refused(toy_folder: Path) -> None:
     pretrain_vgg19(paths, size=32, steps=2, batch=4, task="jigsaw", on_checkpoint=kept.append, checkpoint_every=1)
     with pytest.raises(TrainingError, match="another task"):
         pretrain_vgg19(paths, size=32, steps=2, batch=4, task="rotation", state=kept[0])
+
+
+def test_the_network_learns_on_the_scale_on_which_the_loss_uses_it(x: Tensor) -> None:
+    network, features = PretextNetwork(4), build_features("vgg19")
+    load_specific(features, {f"features.{name}": value for name, value in network.features.state_dict().items()})
+    seen: list[Tensor] = []
+    for part in (network, features):
+        part.features[0].register_forward_hook(lambda layer, given, made: seen.append(given[0]))
+        part(x.repeat(1, 1, 4, 4) * 2 - 1)
+    assert torch.equal(seen[0], seen[1])
 
 
 def test_a_training_makes_its_specific_network_once_and_a_stop_in_between_loses_nothing(toy_folder: Path, tmp_path: Path) -> None:
