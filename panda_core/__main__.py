@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from panda_core.errors import PandaError
+from panda_core.errors import BrokenOffError, PandaError
 
 COMMANDS = {
     "inspect": ("panda_core.cli.inspecting", "inspect", "Inspect an image or a folder of images with a model."),
@@ -84,7 +84,7 @@ def run(arguments: list[str] | None = None, *, debug: bool = False) -> int:
         return 1
     except PandaError as error:
         click.echo(f"Error: {error}", err=True)
-        return 2
+        return 1 if isinstance(error, BrokenOffError) else 2
     except Exception as error:
         if debug:
             raise

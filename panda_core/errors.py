@@ -7,6 +7,7 @@ PandaError                 base class: the CLI and the app show its sentence, wi
 ├── ModelError             a model folder is missing, damaged, foreign or of another version
 ├── WeightsError           pre-trained weights a network needs are not on this machine
 ├── TrainingError          training cannot start or go on (not finite, no checkpoint to resume)
+│   └── BrokenOffError     the machine or the program ended it: a full disk, too little memory, a defect
 └── CalibrationError       calibration images do not allow a statement (too few, all alike)
 """
 
@@ -46,6 +47,10 @@ class WeightsError(PandaError):
 
 class TrainingError(PandaError):
     """Training cannot start or go on: a value is not finite, or there is nothing to resume."""
+
+
+class BrokenOffError(TrainingError):
+    """The machine or the program ended a training, and not what a person asked for: a full disk, too little memory, a defect."""
 
 
 class CalibrationError(PandaError):

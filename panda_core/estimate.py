@@ -19,10 +19,11 @@ from panda_core.data.images import prepare
 from panda_core.detectors import Detector, build_detector
 from panda_core.detectors.base import examining
 from panda_core.finishing import readable_images
-from panda_core.percept import PerceptualEvidence
+from panda_core.percept import FITTED_IMAGES, PerceptualEvidence
+from panda_core.pretext import needs_pretext, pretext_task, pretrain_vgg19
 from panda_core.resume import save_state
 from panda_core.trainer import concrete, make_fabric
-from panda_core.training import Trainer
+from panda_core.training import Trainer, steps_between_checkpoints
 
 MEASURED_STEPS = 3
 MEASURED_IMAGES = 8
@@ -46,14 +47,16 @@ class Estimate:
     """Normal images trained on."""
     held_out: int
     device: str
+    pretext_step: float = 0.0
+    """A step of the self-supervised VGG19; 0 where there is none to make."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
 
 
-def estimate(config: Config, data: str | Path, *, exclude: Collection[str] = (), device: str = "auto") -> Estimate:
-    """Measure MEASURED_STEPS steps of each kind after one that warms up. Self-supervised pre-training is not measured.
+def estimate(config: Config, data: str | Path, *, exclude: Collection[str] = (), device: str = "auto", tuned: bool = False) -> Estimate:
+    """Measure MEASURED_STEPS steps of each kind after one that warms up. ``tuned``: it begins with a model, not from scratch.
 
     Raises FolderError, WeightsError, ConfigError, as the training would.
     """
@@ -71,10 +74,12 @@ def estimate(config: Config, data: str | Path, *, exclude: Collection[str] = (),
         warm = _measure(trainer, batches, 0, train.warmup_steps)
         game = _measure(trainer, batches, train.warmup_steps, train.warmup_steps + train.adversarial_steps)
         saved = _saving(trainer)
-    epochs = trainer.total // max(1, len(splits.train) // train.batch)
+    pretext = _pretext_step(config, splits.train, fabric.device) if needs_pretext(config, tuned=tuned) else 0.0
+    epochs = trainer.total // steps_between_checkpoints(train, len(splits.train))
     finish = _finishing(config, detector, fabric.device, splits)
-    seconds = scanned + train.warmup_steps * warm + train.adversarial_steps * game + epochs * saved + finish
-    return Estimate(seconds, warm, game, finish, len(splits.train), len(splits.validation), str(fabric.device))
+    seconds = scanned + train.pretext_steps * pretext + train.warmup_steps * warm + train.adversarial_steps * game
+    seconds += epochs * saved + finish
+    return Estimate(seconds, warm, game, finish, len(splits.train), len(splits.validation), str(fabric.device), pretext)
 
 
 def _measure(trainer: Trainer, batches: Batches, first: int, stop: int) -> float:
@@ -84,6 +89,15 @@ def _measure(trainer: Trainer, batches: Batches, first: int, stop: int) -> float
     trainer.fit(batches, on_step=lambda progress: found.append(progress.seconds))
     trainer.total = trainer.config.warmup_steps + trainer.config.adversarial_steps
     return median(found[1:] or found) if found else 0.0
+
+
+def _pretext_step(config: Config, paths: Sequence[Path], device: torch.device) -> float:
+    times: list[float] = []
+    pretrain_vgg19(
+        paths, size=config.data.size, steps=1 + MEASURED_STEPS, task=pretext_task(config), batch=config.train.batch, device=device,
+        precision=config.train.precision, on_step=lambda step, loss, accuracy: times.append(time.perf_counter()),
+    )  # fmt: skip
+    return (times[-1] - times[0]) / MEASURED_STEPS
 
 
 def _saving(trainer: Trainer) -> float:
@@ -104,7 +118,7 @@ def _finishing(config: Config, detector: Detector, device: torch.device, splits:
         percept = PerceptualEvidence(config.percept, pretrained=True).to(device).eval()
         with torch.inference_mode():
             one = _seconds_each(images, config.percept.size, device, percept.features)
-        seconds += (len(splits.train) + looked) * one
+        seconds += (min(len(splits.train), FITTED_IMAGES) + looked) * one
     return seconds
 
 

@@ -26,7 +26,7 @@ from panda_core.errors import FolderError, ImageError, ModelError, PandaError
 from panda_core.evaluation import evaluate
 from panda_core.inspection import Picture
 from panda_core.inspector import Inspector
-from panda_core.percept import PerceptualEvidence
+from panda_core.percept import FITTED_IMAGES, PerceptualEvidence
 from panda_core.runs import RunDir
 from panda_core.trivial import trivial_baseline
 
@@ -140,7 +140,7 @@ class Finishing:
         self.say("percept", "Fitting perceptual evidence.")
         percept = PerceptualEvidence(self.config.percept, pretrained=True)
         self.fabric.to_device(percept)
-        percept.fit(self._prepared(paths))
+        percept.fit(self._prepared(_spread_out(paths, FITTED_IMAGES)))
         return percept.eval()
 
     def _prepared(self, paths: Sequence[Path], *, batch: int = 16) -> Iterator[Tensor]:
@@ -153,6 +153,11 @@ class Finishing:
                 images = []
         if images:
             yield self.fabric.to_device(torch.stack(images))
+
+
+def _spread_out(paths: Sequence[Path], most: int) -> Sequence[Path]:
+    """At most that many of them, evenly spread."""
+    return paths if len(paths) <= most else [paths[index * len(paths) // most] for index in range(most)]
 
 
 def _name_of(model: Path) -> str:

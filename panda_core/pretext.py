@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import vgg19
 
-from panda_core.config import Augment, Precision
+from panda_core.config import Augment, Config, Precision
 from panda_core.data.batches import Batches
 from panda_core.devices import autocast_dtype
+from panda_core.durable import sync_folder
 from panda_core.errors import TrainingError
 from panda_core.nets.perceptual import IMAGENET_MEAN, IMAGENET_STD, InputScale
 from panda_core.training import TrainState
@@ -30,6 +31,18 @@ LEARNING_RATE = 1e-4
 MOMENTUM = 0.9
 ARRANGEMENTS = ((0, 1, 2, 3), (1, 0, 3, 2), (2, 3, 0, 1), (3, 2, 1, 0), (0, 2, 1, 3), (1, 3, 0, 2), (3, 1, 2, 0), (2, 0, 3, 1))
 """Eight of the 24 orders of the quadrants, as far apart as they come."""
+
+
+def needs_pretext(config: Config, *, tuned: bool) -> bool:
+    """Whether a training makes this network: a model that is ``tuned`` brings its own, and only PANDA looks through one."""
+    return config.loss.reconstruction == "perceptual-specific" and config.detector == "panda" and not tuned
+
+
+def pretext_task(config: Config) -> Task:
+    """``train.pretext_task``, ``auto`` resolved: jigsaw for what has no upright."""
+    if config.train.pretext_task != "auto":
+        return config.train.pretext_task
+    return "jigsaw" if config.data.augment == "flip-rotate" else "rotation"
 
 
 class PretextNetwork(nn.Module):
@@ -113,7 +126,7 @@ class _Pretraining:
 
     def step(self, x: Tensor, step: int) -> tuple[float, float]:
         """B x 3 x S x S -> loss and accuracy of this batch. Raises TrainingError."""
-        chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        chance = torch.Generator().manual_seed((self.seed * 1_000_003 + step) % 2**63)
         labels = torch.randint(self.classes, (len(x),), generator=chance).to(self.device)
         with torch.autocast(self.device.type, dtype=self.half, enabled=self.half is not None):
             logits = self.network(self.make(x.to(self.device), labels)).float()
@@ -146,7 +159,15 @@ class _Pretraining:
 
 
 def save(path: Path, state: dict[str, Tensor]) -> None:
-    """Write the tensors as safetensors: to a temporary file, then renamed."""
+    """Write the tensors as safetensors: to a temporary file, to the disk, then renamed. Raises OSError."""
     temporary = path.with_suffix(".partial")
-    temporary.write_bytes(pack(state))  # not save_file, whose files only their owner can read
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(pack(state))  # not save_file, whose files only their owner can read
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)

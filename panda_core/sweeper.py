@@ -162,14 +162,15 @@ class _Leader:
         return (run.data, run.config, run.parent, run.exclude) == wanted and run.created >= sweep.created
 
     def _wait(self, run: RunDir) -> bool:
-        """Until the run is over; False where the search was asked to stop, which stops the run."""
+        """Until the run is over; False where it was stopped, alone or with the search: `resume` goes on with it."""
         stopping = False
         while not run.status().over:
             if not stopping and self.should_stop():
                 self.jobs.cancel(run.path.name)
                 stopping = True
             time.sleep(POLL_SECONDS)
-        return not stopping or run.status().state in ("done", "failed")
+        state = run.status().state
+        return state in ("done", "failed") or (state != "stopped" and not stopping and not self.should_stop())
 
     def _tell(self, index: int, number: int, run: RunDir) -> None:
         from optuna.trial import TrialState as State

@@ -29,12 +29,12 @@ from panda_core.detectors.base import examining, searches
 from panda_core.devices import autocast_dtype, pick_device
 from panda_core.errors import PandaError, TrainingError
 from panda_core.finishing import Finishing, readable_images
-from panda_core.pretext import pretrain_vgg19
+from panda_core.pretext import needs_pretext, pretext_task, pretrain_vgg19
 from panda_core.pretext import save as save_pretext
 from panda_core.pretrained import read_tensors, resolve_backbone
 from panda_core.resume import load_state, save_state
 from panda_core.runs import RunDir
-from panda_core.training import Progress, Trainer, TrainState
+from panda_core.training import Progress, Trainer, TrainState, steps_between_checkpoints
 from panda_core.tuning import check_tuning, read_parent, take_over
 from panda_core.watching import Watch
 
@@ -43,6 +43,7 @@ STATUS_SECONDS = 0.5
 """status.json is rewritten at most this often."""
 VALIDATION_IMAGES = 64
 """Held-out images looked at after each epoch, at most."""
+PRETEXT_STATE = "pretext-state.safetensors"
 PRETEXT_CHECKPOINT = 100
 """Self-supervised steps between checkpoints of the VGG19, of 160 MB each."""
 
@@ -112,13 +113,16 @@ class _Stages:
             check_tuning(read_parent(self.run.parent), self.config)
         seed = self.config.train.seed
         splits = scan(self.run.data, data=self.config.data, seed=seed, exclude=self.run.exclude, on_progress=self.heed)
+        self._require_same_images(splits)
         if self.leads:
             self._record_splits(splits)
-        specific = self._pretext(splits.train)
-        if specific is None and self.config.loss.reconstruction == "perceptual-specific":
+        needed = needs_pretext(self.config, tuned=self.run.parent is not None)
+        specific = self._pretext(splits.train) if needed else None
+        if needed and specific is None:
             return self._stopped()
         torch.manual_seed(self.config.train.seed)
-        detector = build_detector(self.config, pretrained=True, specific=specific)
+        # A parent brings its own perceptual network.
+        detector = build_detector(self.config, pretrained=self.run.parent is None, specific=specific)
         state = load_state(self.run.state_path)
         if self.run.parent is not None and state is None:
             take_over(detector, self.run.parent)
@@ -126,13 +130,12 @@ class _Stages:
         self.step = trainer.step
         if self.leads:
             self.watch = Watch(self.run, self.config.train, self.fabric.device, step=trainer.step)
-        per_epoch = max(1, len(splits.train) // self.config.train.batch)
         with self._batches(splits.train) as batches:
             trainer.fit(
                 batches,
                 on_step=self._on_step,
                 on_checkpoint=lambda state: self._on_checkpoint(state, detector, splits.validation),
-                checkpoint_every=per_epoch,
+                checkpoint_every=steps_between_checkpoints(self.config.train, len(splits.train)),
                 should_stop=self.should_stop,
             )
         if trainer.step < trainer.total:
@@ -147,6 +150,15 @@ class _Stages:
         data, train = self.config.data, self.config.train
         return Batches(paths, size=data.size, augment=data.augment, batch=train.batch, seed=train.seed)
 
+    def _require_same_images(self, splits: Splits) -> None:
+        """Raises TrainingError where it was begun with other images: a new split would calibrate with some that were trained on."""
+        begun = any((self.run.path / name).exists() for name in (self.run.state_path.name, PRETEXT_STATE))
+        before = [event["fingerprint"] for event in self.run.events() if event["event"] == "data"]
+        if begun and before and before[-1] != splits.fingerprint:
+            raise TrainingError(
+                f"{self.run.data} has changed since this training began. Bring its images back as they were, or start a new training."
+            )
+
     def _record_splits(self, splits: Splits) -> None:
         counts = {name: len(getattr(splits, name)) for name in ("train", "validation", "anomalous")}
         self.run.record({"event": "data", **counts, "fingerprint": splits.fingerprint})
@@ -154,21 +166,16 @@ class _Stages:
             self.run.record({"event": "problem", "path": str(problem.path), "reason": problem.reason})
 
     def _pretext(self, paths: Sequence[Path]) -> dict[str, Tensor] | None:
-        """Weights of the specific perceptual network, trained once per run; None where not needed or stopped."""
-        if self.config.loss.reconstruction != "perceptual-specific":
-            return None
+        """Weights of the specific perceptual network, trained once per run; None where it was stopped."""
         place = self.run.path / "pretext.safetensors"
         if not place.exists() and self.leads:
             train = self.config.train
-            task = train.pretext_task
-            if task == "auto":
-                task = "jigsaw" if self.config.data.augment == "flip-rotate" else "rotation"
-            unfinished = self.run.path / "pretext-state.safetensors"
+            unfinished = self.run.path / PRETEXT_STATE
             state = pretrain_vgg19(
-                paths, size=self.config.data.size, steps=train.pretext_steps, task=task, seed=train.seed, batch=train.batch,
-                device=self.fabric.device, precision=train.precision, state=load_state(unfinished), on_step=self._on_pretext_step,
-                on_checkpoint=lambda state: save_state(unfinished, state), checkpoint_every=PRETEXT_CHECKPOINT,
-                should_stop=self.should_stop,
+                paths, size=self.config.data.size, steps=train.pretext_steps, task=pretext_task(self.config), seed=train.seed,
+                batch=train.batch, device=self.fabric.device, precision=train.precision, state=load_state(unfinished),
+                on_step=self._on_pretext_step, on_checkpoint=lambda state: save_state(unfinished, state),
+                checkpoint_every=PRETEXT_CHECKPOINT, should_stop=self.should_stop,
             )  # fmt: skip
             if state is not None:
                 save_pretext(place, state)

@@ -189,6 +189,11 @@ class Trainer:
         return float(flag) > 0  # type: ignore[arg-type]
 
 
+def steps_between_checkpoints(train: TrainConfig, images: int) -> int:
+    """An epoch over this many images, but no more than a hundred checkpoints a training: they take 70 MB each, and time."""
+    return max(1, images // train.batch, (train.warmup_steps + train.adversarial_steps) // 100)
+
+
 def step_seed(seed: int, step: int, rank: int, phase: str) -> int:
     """A 63-bit seed from all four; unlike a sum, no two steps of two seeds share it."""
     digest = hashlib.sha256(f"{seed}/{step}/{rank}/{phase}".encode()).digest()

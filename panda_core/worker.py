@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
-from panda_core.errors import PandaError, TrainingError
+from panda_core.errors import BrokenOffError, PandaError
 from panda_core.runs import RunDir
 from panda_core.turns import device_turn
 
@@ -25,7 +25,7 @@ def work(
     """Train a run from where it stands; waits for the device first, and imports torch only then.
 
     Every error is written to the run's status before it is raised: a PandaError with its own sentence, anything else as a
-    TrainingError that says what is known, with the traceback on stderr.
+    BrokenOffError that says what is known, with the traceback on stderr.
     """
     if low_priority:
         step_back()
@@ -59,7 +59,7 @@ def _said(run: RunDir) -> Iterator[None]:
         import traceback
 
         traceback.print_exc(file=sys.stderr)
-        raise TrainingError(sentence) from error
+        raise BrokenOffError(sentence) from error
 
 
 def _write_failure(run: RunDir, sentence: str) -> None:
@@ -76,7 +76,8 @@ def _sentence(run: RunDir, error: Exception) -> str:
     if isinstance(error, OSError):
         where = error.filename or run.path
         return f"A file could not be read or written: {error.strerror or error} ({where}). Look at the disk and its permissions."
-    return f"Something is wrong in the program ({type(error).__name__}: {error}). log.txt shows where; the last checkpoint is intact."
+    what = f"{type(error).__name__}: {error}"
+    return f"Something is wrong in the program ({what}). log.txt, or the lines above, show where; the last checkpoint is intact."
 
 
 def step_back() -> None:

@@ -202,6 +202,15 @@ def test_asking_it_to_stop_stops_the_present_run_and_keeps_the_rest(tmp_path: Pa
     assert not search.cancelled(), "the request has been met"
 
 
+def test_a_training_that_was_stopped_alone_is_no_failed_trial(tmp_path: Path) -> None:
+    search = make_sweep(tmp_path)
+    jobs = FakeJobs(tmp_path / "runs", lambda run: run.write_status("stopped", detail="Stopped at step 3 of 10."))
+    assert lead(search, jobs) == "stopped"  # type: ignore[arg-type]
+    assert [trial.state for trial in trials_of(search)] == ["running", "waiting", "waiting", "waiting"]
+    jobs.finish = finish_well
+    assert lead(search, jobs) == "done" and jobs.resumed == ["0001-search-000"]  # type: ignore[arg-type]
+
+
 def test_one_process_leads_a_search(tmp_path: Path) -> None:
     search = make_sweep(tmp_path, {"train.seed": [0]})
     inside, go = threading.Event(), threading.Event()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
@@ -36,6 +37,11 @@ roi_option = click.option("--roi", is_flag=True, help="Look only into the region
 model_option = click.option(
     "--model", required=True, help="Name of a shipped model or of your own (see `panda models`), or a model folder."
 )
+
+
+def by_default(option: str) -> bool:
+    """Whether the person did not name this option of the command that runs."""
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.DEFAULT
 
 
 @contextmanager

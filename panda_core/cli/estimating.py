@@ -27,13 +27,15 @@ def estimate(
     """
     from panda_core.estimate import estimate as measure
 
-    config, _ = starting_point(preset, parent)
-    found = measure(config.override(**dict(map(parse_change, changes))), data, exclude=hashes(exclude), device=device)
+    config = starting_point(preset, parent)[0].override(**dict(map(parse_change, changes)))
+    found = measure(config, data, exclude=hashes(exclude), device=device, tuned=parent is not None)
     if as_json:
         print_json(found.to_dict())
         return
     steps = config.train.warmup_steps + config.train.adversarial_steps
     OUT.print(f"About {duration(found.seconds)} on {found.device}: {steps} steps on {found.images} images, {found.held_out} held out.")
+    if found.pretext_step:
+        OUT.print(f"Before them {config.train.pretext_steps} steps of the self-supervised VGG19, {found.pretext_step:.2f} s each.")
     OUT.print(f"A warm-up step took {found.warmup_step:.2f} s, a step of the game {found.game_step:.2f} s.")
 
 

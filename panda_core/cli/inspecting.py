@@ -52,6 +52,8 @@ def inspect(
 
     folder = path.is_dir()
     paths = list_images(path) if folder else [path]
+    if out and folder:  # what an earlier run wrote there is no photo
+        paths = [one for one in paths if out.resolve() not in one.resolve().parents]
     if folder and not paths:
         raise FolderError(f"{path} holds no images. JPEG, PNG, WebP, BMP, TIFF, GIF and DICOM files are read.")
     within = region(model, roi)

@@ -113,7 +113,7 @@ def export(model: str, out: Path | None, as_json: bool) -> None:
     \b
     Example:  panda models export leaf --out leaf.zip
     """
-    file = out or Path(f"{model}.zip")
+    file = out or Path(f"{Path(model).name}.zip")
     if file.exists():
         raise ModelError(f"{file} exists. Choose another file with --out, or delete it first.")
     library.export_model(model, file)

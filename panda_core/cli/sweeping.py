@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from panda_core.cli.console import ERR, OUT, device_option, print_json, progress
+from panda_core.cli.console import ERR, OUT, by_default, device_option, print_json, progress
 from panda_core.cli.training import exclude_option, from_option, hashes, parse_change, set_option, starting_point
 from panda_core.presets import PRESETS
 from panda_core.sweep import SearchStatus, Sweep, Value, parse_values
@@ -59,6 +59,8 @@ def sweep(
             raise click.UsageError(
                 "--resume and --show take data and grid from --out; leave out DATA, --grid, --from, --set and --exclude."
             )
+        if resume and not by_default("device"):
+            raise click.UsageError("A search goes on where it began; leave out --device.")
         search = Sweep.open(out)
         if resume and not search.alive() and search.status().state != "created":
             search.clear_cancel()  # left behind by a kill; before it began, a request to stop is meant
@@ -67,7 +69,7 @@ def sweep(
     else:
         start, model = starting_point(preset, parent)
         base = start.override(**dict(map(parse_change, changes)))
-        search = Sweep.create(out, data, base, dict(map(parse_row, rows)), parent=model, exclude=hashes(exclude), device=device)
+        search = Sweep.create(out, data, base, _grid(rows), parent=model, exclude=hashes(exclude), device=device)
     if not show:
         _lead(search)
     status = search.status()
@@ -111,6 +113,13 @@ def parse_row(text: str) -> tuple[str, list[Value]]:
     if not sign or not field or not values:
         raise click.UsageError(f"--grid {text}: write FIELD=VALUE,VALUE, e.g. --grid train.seed=0,1,2.")
     return field, parse_values(values)
+
+
+def _grid(rows: tuple[str, ...]) -> dict[str, list[Value]]:
+    grid = dict(map(parse_row, rows))
+    if len(grid) < len(rows):
+        raise click.UsageError("--grid names a field twice. Write its values into one: --grid train.seed=0,1,2.")
+    return grid
 
 
 def _table(search: Sweep, status: SearchStatus) -> Table:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from panda_core.cli.console import ERR, device_option, model_option, progress
+from panda_core.cli.console import ERR, by_default, device_option, model_option, progress
+from panda_core.errors import TrainingError
 from panda_core.presets import PRESETS, tuned
 from panda_core.presets import preset as find_preset
 
@@ -73,7 +74,8 @@ def train(
 
     DATA is a flat folder, or MVTec layout (train/good), or normal/ beside anomalous/. Some normal images are held out to
     calibrate with; known anomalies, if any, place the boundary. The model appears in RUN/model when it is finished.
-    Ctrl-C stops after the current step and keeps a checkpoint. Where another training is at work on this device, this one waits.
+    Ctrl-C stops after the current step and keeps a checkpoint; --resume goes on with it, on the same device.
+    Where another training is at work on this device, this one waits.
 
     \b
     Example:  panda train good_parts/ --run runs/parts --set data.augment=none
@@ -87,6 +89,10 @@ def train(
         if data or changes or exclude or parent:
             raise click.UsageError("--resume takes data and settings from the run; leave out DATA, --set, --from and --exclude.")
         run = RunDir.open(run_path)
+        if run.status().state == "done":
+            raise TrainingError(f"{run.path} is done; there is nothing to go on with. Its model is {run.model_path}.")
+        if by_default("device"):
+            device = run.device
         if not run.alive() and run.status().state != "created":
             run.clear_cancel()  # left behind by a stop that became a kill; before it began, a request to stop is meant
     elif data is None:
@@ -181,7 +187,8 @@ def _watch(run: RunDir) -> Iterator[None]:
     type=click.Choice(["auto", "labelled", "synthetic", "tail"]),
     default="auto",
     show_default=True,
-    help="labelled: known anomalies; synthetic: made from the normal images; tail: guaranteed false-alarm rate; auto: first that works.",
+    help="labelled: known anomalies; synthetic: made from the normal images; tail: a false-alarm rate; auto: labelled "
+    "with four anomalies or more, else synthetic, and the tail where that gives no boundary.",
 )
 @click.option("--false-alarm-rate", type=float, help="Rate the tail boundary guarantees, e.g. 0.01.")
 @device_option
@@ -206,6 +213,8 @@ def calibrate(
         raise FolderError(f"{out} already holds a model. Choose another --out folder.")
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise FolderError(f"{out} exists and is not an empty folder; saving there would replace it. Choose another --out folder.")
+    if not next(place for place in out.absolute().parents if place.exists()).is_dir():
+        raise FolderError(f"{out} lies below a file, where no folder can be made. Choose another --out folder.")
     loaded = load_model(find_model(model), device=pick_device(device))
     if (folder / "train").is_dir() or (folder / "test" / "good").is_dir():
         raise FolderError(
@@ -214,6 +223,8 @@ def calibrate(
     normal, known = find_images(folder)
     if anomalies:
         known = list_images(anomalies)
+        if not known:
+            raise FolderError(f"{anomalies} holds no images. Name a folder of known anomalies, or leave out --anomalies.")
     changed: dict[str, Any] = {"scoring.boundary": boundary}
     if false_alarm_rate is not None:
         changed["scoring.false_alarm_rate"] = false_alarm_rate
@@ -249,6 +260,8 @@ def pretext(data: Path, out: Path, steps: int, task: str, size: int, seed: int, 
 
     if not out.resolve().parent.is_dir():
         raise FolderError(f"{out.parent} is not a folder. Make it first, or choose another --out.")
+    if out.exists():
+        raise FolderError(f"{out} exists. Choose another file with --out, or delete it first.")
     splits = scan(data, data=DataConfig(size=size), seed=seed)
     last = 0.0
     with progress("Pre-training") as update:

@@ -47,7 +47,7 @@ class ScoringConfig:
     fusion: Fusion = "standardised"
     """``sum`` is literal; ``standardised`` divides by sigma; ``weighted`` also weighs, chosen on normal and synthetic validation images."""
     boundary: Literal["auto", "labelled", "synthetic", "tail"] = "auto"
-    """``auto`` takes the first of labelled, synthetic, tail that gives a crossing."""
+    """``auto``: ``labelled`` with four known anomalies or more, else ``synthetic``; ``tail`` where that gives no boundary."""
     false_alarm_rate: float = 0.05
     """Rate of the ``tail`` boundary on exchangeable normal images: guaranteed where fusion is ``sum``, else approximate."""
     smoothing: float = 2.0

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from panda_core import finishing
 from panda_core.config import PerceptConfig
 from panda_core.errors import CalibrationError
 from panda_core.percept import GRID_STRIDE, PerceptualEvidence
 from panda_core.pooled import shrunk_covariance
+from panda_core.presets import preset
+from panda_core.runs import RunDir
+from panda_core.trainer import run_training
 
 SIZE = 96
 CONFIG = PerceptConfig(enabled=True, size=SIZE, dimensions=16, top=4, pooled=True)
@@ -153,3 +159,20 @@ def test_the_shrunk_covariance_is_that_of_scikit_learn(count: int) -> None:
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(count, 30, generator=generator, dtype=torch.float64) @ torch.randn(30, 30, generator=generator, dtype=torch.float64)
     assert torch.allclose(shrunk_covariance(x), torch.from_numpy(covariance.ledoit_wolf(x.numpy())[0]), rtol=1e-4, atol=1e-4)
+
+
+def test_a_large_folder_is_fitted_to_an_even_selection(toy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[int] = []
+    real = PerceptualEvidence.fit
+
+    def fit(self: PerceptualEvidence, batches: Iterable[Tensor]) -> None:
+        kept = list(batches)
+        fitted.append(sum(map(len, kept)))
+        real(self, kept)
+
+    monkeypatch.setattr(PerceptualEvidence, "fit", fit)
+    monkeypatch.setattr(finishing, "FITTED_IMAGES", 12)
+    config = preset("tiny").override(**{"percept.enabled": True, "percept.size": 64, "percept.dimensions": 12, "percept.top": 4})
+    assert run_training(RunDir.create(tmp_path / "run", config, toy_folder), device="cpu") == "done"
+    assert fitted == [12]
+    assert finishing._spread_out([Path(str(n)) for n in range(10)], 4) == [Path(n) for n in "0257"]

@@ -13,9 +13,10 @@ from panda_core.checkpoint import load_model
 from panda_core.data.folders import scan
 from panda_core.data.images import list_images
 from panda_core.errors import TrainingError
+from panda_core.estimate import estimate
 from panda_core.nets.perceptual import build_features
 from panda_core.presets import preset
-from panda_core.pretext import ARRANGEMENTS, PretextNetwork, pretrain_vgg19, save, shuffle_quadrants, turn
+from panda_core.pretext import ARRANGEMENTS, PretextNetwork, needs_pretext, pretrain_vgg19, save, shuffle_quadrants, turn
 from panda_core.pretrained import load_specific, read_tensors
 from panda_core.runs import RunDir
 from panda_core.trainer import run_training
@@ -156,7 +157,39 @@ def test_a_training_makes_its_specific_network_once_and_a_stop_in_between_loses_
     wanted = pretrain_vgg19(images, size=32, steps=2, task="jigsaw", batch=run.config.train.batch, precision="fp32")
     used = load_model(run.model_path).detector.inference_state()
     assert wanted is not None and all(torch.equal(value, made[name]) for name, value in wanted.items())
+
+    child = RunDir.create(tmp_path / "child", run.config, toy_folder, parent=run.model_path)
+    assert run_training(child, device="cpu") == "done" and not (child.path / "pretext.safetensors").exists()
+    theirs = load_model(child.model_path).detector.inference_state()
+    assert all(torch.equal(value, theirs[name]) for name, value in used.items() if name.startswith("features."))
+
     learned = {name.removeprefix("features."): value.float() for name, value in used.items() if name.startswith("features.features.")}
     assert "features.0.weight" in learned  # and as far up as the loss looks
     for name, value in learned.items():
         torch.testing.assert_close(value, wanted[name], atol=1e-2, rtol=1e-2)
+
+
+def test_any_seed_of_the_configuration_will_do(toy_folder: Path) -> None:
+    paths = list_images(toy_folder / "train" / "good")
+    assert pretrain_vgg19(paths, size=32, steps=1, batch=4, seed=2**63 - 1) is not None
+
+
+def test_only_a_training_from_scratch_of_panda_makes_the_network() -> None:
+    specific = {"loss.reconstruction": "perceptual-specific"}
+    assert needs_pretext(preset("balanced").override(**specific), tuned=False)
+    assert not needs_pretext(preset("balanced").override(**specific), tuned=True)
+    assert not needs_pretext(preset("balanced"), tuned=False)
+    assert not needs_pretext(preset("vae").override(**specific), tuned=False)
+
+
+def test_it_is_in_the_estimate(toy_folder: Path) -> None:
+    config = preset("tiny").override(**{"loss.reconstruction": "perceptual-specific", "train.pretext_steps": 50})
+    scratch, tuned = (estimate(config, toy_folder, device="cpu", tuned=tuned) for tuned in (False, True))
+    assert scratch.pretext_step > 0 and scratch.seconds > 50 * scratch.pretext_step and tuned.pretext_step == 0
+
+
+def test_a_network_that_was_not_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError):
+        save(tmp_path / "taken", {"features.0.weight": torch.zeros(1)})
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

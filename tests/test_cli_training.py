@@ -1,0 +1,124 @@
+"""``panda train``, ``calibrate``, ``pretext`` and ``inspect`` where a person does what nobody asked for."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Captured, call, call_json
+
+from panda_core import worker
+from panda_core.config import TrainConfig
+from panda_core.errors import BrokenOffError, TrainingError
+from panda_core.presets import preset
+from panda_core.runs import RunDir
+from panda_core.trainer import run_training
+from panda_core.training import steps_between_checkpoints
+
+
+def copied(run: RunDir, place: Path) -> RunDir:
+    return RunDir.open(Path(shutil.copytree(run.path, place)))
+
+
+def test_a_done_training_is_not_gone_on_with(capsys: Captured, tiny_run: RunDir, tmp_path: Path) -> None:
+    run = copied(tiny_run, tmp_path / "run")
+    code, _, err = call(capsys, "train", "--run", run.path, "--resume")
+    assert code == 2 and "nothing to go on with" in err and str(run.model_path) in err
+    assert run.status() == tiny_run.status()
+
+
+@pytest.mark.parametrize(("named", "taken"), [((), "cuda:1"), (("--device", "cpu"), "cpu")])
+def test_resume_stays_on_the_device_unless_told_otherwise(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...], taken: str
+) -> None:
+    run, seen = RunDir.create(tmp_path / "run", preset("tiny"), tmp_path, device="cuda:1"), list[str]()
+
+    def stop(run: RunDir, *, device: str, **_: Any) -> str:
+        seen.append(device)
+        return "stopped"
+
+    monkeypatch.setattr(worker, "work", stop)
+    assert call(capsys, "train", "--run", run.path, "--resume", *named)[0] == 0
+    assert seen == [taken]
+
+
+def test_a_training_goes_on_with_the_images_it_began_with_only(toy_folder: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(toy_folder / "train" / "good", data)
+    run = RunDir.create(tmp_path / "run", preset("tiny"), data)
+    record = run.record
+
+    def stop_early(event: dict[str, Any]) -> None:
+        record(event)
+        if event["event"] == "step":
+            run.cancel()
+
+    run.record = stop_early  # type: ignore[method-assign]
+    assert run_training(run, device="cpu") == "stopped"
+    shutil.copy(next((toy_folder / "test" / "good").iterdir()), data / "another.png")
+    with pytest.raises(TrainingError, match="has changed since this training began"):
+        run_training(RunDir.open(run.path), device="cpu")
+    (data / "another.png").unlink()
+    assert run_training(RunDir.open(run.path), device="cpu") == "done"
+
+
+def test_checkpoints_come_with_the_epochs_but_a_hundred_at_most() -> None:
+    train = TrainConfig(warmup_steps=600, adversarial_steps=400, batch=15)
+    assert [steps_between_checkpoints(train, images) for images in (20, 100, 450)] == [10, 10, 30]
+    assert steps_between_checkpoints(TrainConfig(warmup_steps=6, adversarial_steps=4, batch=15), 20) == 1
+
+
+def test_what_the_machine_or_the_program_ended_is_exit_code_1(capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr(worker, "_train", fail)
+    run = RunDir.create(tmp_path / "run", preset("tiny"), tmp_path)
+    code, _, err = call(capsys, "train", "--run", run.path, "--resume", "--device", "cpu")
+    assert code == 1 and "memory" in err and run.status().state == "failed"
+    assert issubclass(BrokenOffError, TrainingError)
+
+
+def test_inspecting_a_folder_again_leaves_out_what_was_written_into_it(
+    capsys: Captured, toy_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(toy_folder / "test" / "good", tmp_path / "photos")
+    out = tmp_path / "photos" / "results"
+    first, again = (call_json(capsys, "inspect", tmp_path / "photos", "--model", tiny_model, "--out", out) for _ in range(2))
+    assert [one["path"] for one in again] == [one["path"] for one in first]
+
+
+def test_places_that_cannot_be_written_are_said_before_the_work(
+    capsys: Captured, toy_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    normal = toy_folder / "test" / "good"
+    code, _, err = call(capsys, "calibrate", normal, "--model", tiny_model, "--out", tmp_path / "file" / "copy")
+    assert code == 2 and "below a file" in err
+    code, _, err = call(capsys, "pretext", normal, "--out", tmp_path / "file")
+    assert code == 2 and "exists" in err and (tmp_path / "file").read_text() == ""
+    (tmp_path / "none").mkdir()
+    code, _, err = call(capsys, "calibrate", normal, "--model", tiny_model, "--out", tmp_path / "copy", "--anomalies", tmp_path / "none")
+    assert code == 2 and "holds no images" in err
+
+
+def test_a_field_is_named_once_in_a_grid(capsys: Captured, toy_folder: Path, tmp_path: Path) -> None:
+    grid = ("--grid", "train.seed=0", "--grid", "train.seed=1")
+    code, _, err = call(capsys, "sweep", toy_folder, "--out", tmp_path / "search", *grid)
+    assert code == 2 and "twice" in err and not (tmp_path / "search").exists()
+
+
+def test_a_search_goes_on_where_it_began(capsys: Captured, tmp_path: Path) -> None:
+    code, _, err = call(capsys, "sweep", "--out", tmp_path / "search", "--resume", "--device", "cpu")
+    assert code == 2 and "leave out --device" in err
+
+
+def test_a_model_named_as_a_folder_is_exported_beside_and_not_into_it(
+    capsys: Captured, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_model, tmp_path / "parts")
+    monkeypatch.chdir(tmp_path)
+    assert call(capsys, "models", "export", "parts/")[0] == 0
+    assert (tmp_path / "parts.zip").exists() and not list((tmp_path / "parts").glob(".zip"))
