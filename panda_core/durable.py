@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,17 @@ def replace_text(path: Path, text: str, *, durable: bool) -> None:
     Bytes of a file name that are no text are written as ``\\udcxx``, from which JSON reads the same name again.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    with replacing(path, temporary, durable=durable):
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+@contextmanager
+def replacing(path: Path, temporary: Path, *, durable: bool) -> Iterator[None]:
+    """``temporary``, written meanwhile in the same folder, then takes the place of ``path``; nothing is left of it where that fails."""
     try:
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            if durable:
-                file.flush()
+        yield
+        if durable:
+            with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:

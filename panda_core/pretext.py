@@ -7,7 +7,6 @@ for things that have no upright.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -21,7 +20,7 @@ from torchvision.models import vgg19
 from panda_core.config import Augment, Config, Precision
 from panda_core.data.batches import Batches
 from panda_core.devices import autocast_dtype
-from panda_core.durable import sync_folder
+from panda_core.durable import replacing
 from panda_core.errors import TrainingError
 from panda_core.nets.perceptual import IMAGENET_MEAN, IMAGENET_STD, InputScale
 from panda_core.training import TrainState
@@ -161,13 +160,5 @@ class _Pretraining:
 def save(path: Path, state: dict[str, Tensor]) -> None:
     """Write the tensors as safetensors: to a temporary file, to the disk, then renamed. Raises OSError."""
     temporary = path.with_suffix(".partial")
-    try:
-        with temporary.open("wb") as file:
-            file.write(pack(state))  # not save_file, whose files only their owner can read
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    with replacing(path, temporary, durable=True):
+        temporary.write_bytes(pack(state))  # not save_file, whose files only their owner can read

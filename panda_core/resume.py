@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from panda_core.durable import sync_folder
+from panda_core.durable import replacing
 from panda_core.errors import TrainingError
 from panda_core.training import TrainState
 
@@ -17,15 +16,8 @@ from panda_core.training import TrainState
 def save_state(path: Path, state: TrainState) -> None:
     """Write a checkpoint as safetensors: temporary file, fsync, rename. Raises OSError, as other writing does."""
     temporary = path.with_suffix(".partial")
-    try:
+    with replacing(path, temporary, durable=True):
         _save(temporary, state)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
 
 
 def _save(path: Path, state: TrainState) -> None:
