@@ -38,7 +38,15 @@ BALANCED = replace(
     ),
     scoring=ScoringConfig(fusion="weighted"),
     train=TrainConfig(
-        warmup_steps=600, adversarial_steps=400, adversarial_batch=8, warmup_lr=1e-3, generator_lr=1e-4, critic_lr=1e-4, ema=0.99, clip=1.0
+        warmup_steps=600,
+        adversarial_steps=440,
+        settling_share=0.1,
+        adversarial_batch=8,
+        warmup_lr=1e-3,
+        generator_lr=1e-4,
+        critic_lr=1e-4,
+        ema=0.99,
+        clip=1.0,
     ),
 )
 BEST = replace(BALANCED, preset="best", percept=PerceptConfig(enabled=True, pooled=True))
@@ -50,7 +58,7 @@ TINY = replace(
     critic=CriticConfig(stages=3, norm="group", width=8, attention_maps=4, filters=4),
     baseline=BaselineConfig(width=8, latent=8, inversion_steps=10),
     loss=replace(BALANCED.loss, reconstruction="pixel", pixel_weight=0.0),
-    train=replace(BALANCED.train, warmup_steps=6, adversarial_steps=4, batch=4, adversarial_batch=4),
+    train=replace(BALANCED.train, warmup_steps=6, adversarial_steps=4, settling_share=0.25, batch=4, adversarial_batch=4),
 )
 
 TUNING_STEPS = 4

@@ -107,6 +107,32 @@ def test_the_critic_waits_while_it_is_too_good(toy_folder: Path) -> None:
     assert all(name.startswith("_") for name in terms) == bool(terms["_accuracy"] > 0.5)
 
 
+def test_at_the_end_the_critic_learns_alone(toy_folder: Path) -> None:
+    config = preset("tiny").override(**{"train.settling_share": 0.5})
+    with make_batches(toy_folder, config) as batches:
+        before = make_trainer(config).fit(batches, should_stop=stop_after(8)).tensors
+    with make_batches(toy_folder, config) as batches:
+        after = make_trainer(config).fit(batches).tensors
+    moved = {name.split(".")[1] for name, value in after.items() if name.startswith("detector.") and not torch.equal(value, before[name])}
+    assert moved == {"critic"}
+
+
+@pytest.mark.parametrize("ema", [0.99, 0.0])
+def test_a_settling_critic_sees_the_reconstructions_that_are_scored(ema: float) -> None:
+    config = preset("tiny").override(**{"train.ema": ema, "critic.crop": False, "critic.drop": False})
+    detector: Any = make_trainer(config).module
+    seen: list[torch.Tensor] = []
+    detector.critic.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    x = torch.rand(4, 3, 32, 32)
+    for step in (6, 9):
+        detector.train()
+        detector.loss("critic", x, step)
+    in_the_game, settling = (images[4:] for images in seen)
+    scored = detector.examine(x).reconstruction
+    assert torch.equal(settling, scored)
+    assert not torch.equal(in_the_game, scored)
+
+
 def test_a_checkpoint_that_is_damaged_is_not_resumed(tmp_path: Path) -> None:
     path = tmp_path / "state.safetensors"
     save_state(path, TrainState(3, {"detector.a": torch.ones(2)}))

@@ -79,6 +79,9 @@ class TrainConfig:
     """Steps of plain VAE training before the adversarial game begins."""
     adversarial_steps: int = 20000
     """Steps of the game between generator and critic, after the warm-up."""
+    settling_share: float = 0.0
+    """Share of the adversarial steps, the last ones, in which PANDA's generator rests and its critic learns alone, from the
+    reconstructions that will be scored."""
     batch: int = 15
     """Images in a step, of all devices together."""
     adversarial_batch: int = 15
@@ -118,6 +121,7 @@ class TrainConfig:
         for name in ("weight_decay", "clip", "pretext_steps", "seed"):
             check(f"train.{name}", getattr(self, name), getattr(self, name) >= 0, "not be negative")
         check("train.seed", self.seed, self.seed < 2**63, "be smaller than 2^63")
+        check("train.settling_share", self.settling_share, 0.0 <= self.settling_share < 1.0, "lie in [0, 1)")
         check("train.ema", self.ema, 0.0 <= self.ema < 1.0, "lie in [0, 1)")
         for name in ("generator_lr", "critic_lr", "warmup_lr"):
             check(f"train.{name}", getattr(self, name), getattr(self, name) > 0, "be positive")

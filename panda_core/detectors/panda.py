@@ -42,21 +42,32 @@ class Panda(nn.Module):
         self._parts: Tensor | None = None
 
     def phases(self) -> tuple[Phase, ...]:
-        """VAE warm-up, then critic and generator in turn."""
+        """VAE warm-up, then critic and generator in turn, last the critic alone."""
         train, generator = self.config.train, (self.generator, self.reencoders)
         warm = train.warmup_steps
         return (
             Phase("warmup", (self.generator,), train.warmup_lr, stop=warm),
             Phase("critic", (self.critic,), train.critic_lr, start=warm, betas=GAME_BETAS),
-            Phase("generator", generator, train.generator_lr, start=warm, betas=GAME_BETAS),
+            Phase("generator", generator, train.generator_lr, start=warm, stop=self._settles_from, betas=GAME_BETAS),
         )
+
+    @property
+    def _scored(self) -> Generator:
+        """The generator whose reconstructions are scored."""
+        return self.generator if self.averaged is None else self.averaged
+
+    @property
+    def _settles_from(self) -> int:
+        """The first step at which the generator no longer moves."""
+        train = self.config.train
+        return train.warmup_steps + train.adversarial_steps - round(train.settling_share * train.adversarial_steps)
 
     def loss(self, phase: str, x: Tensor, step: int) -> dict[str, Tensor]:
         """Weighted terms of Eq. 1 ("warmup", "generator") or Eq. 2 ("critic")."""
         if phase != "warmup":
             x = x[: self.config.train.adversarial_batch]
         if phase == "critic":
-            return self._critic_loss(x)
+            return self._critic_loss(x, step)
         made = self.generator(x)
         terms = self._reconstruction_loss(x, made)
         return terms if phase == "warmup" else terms | self._latent_loss(made) | self._adversarial_loss(x, made)
@@ -83,10 +94,12 @@ class Panda(nn.Module):
             terms["match"] = weights.feature_matching * losses.root_mean_square(fake.features - real.features.detach()).mean()
         return terms
 
-    def _critic_loss(self, x: Tensor) -> dict[str, Tensor]:
+    def _critic_loss(self, x: Tensor, step: int) -> dict[str, Tensor]:
         weights = self.config.loss
+        # While it settles, the critic sees what it will be asked about: reconstructions of the scored generator, from mean latents.
+        generator = self.generator if step < self._settles_from else self._scored.eval()
         with torch.no_grad():
-            fake_image = self.generator(x).image
+            fake_image = generator(x).image
         real, fake = self._critique_pair(x, fake_image)
         accuracy = 0.5 * ((real.logit > 0).float().mean() + (fake.logit < 0).float().mean())
         eq2 = losses.critic(real.logit, fake.logit)
@@ -135,7 +148,7 @@ class Panda(nn.Module):
     @torch.no_grad()
     def after_step(self, step: int) -> None:
         """Average the generator's weights; move the attention centres."""
-        if self.averaged is not None:
+        if self.averaged is not None and step < self._settles_from:
             # A young average follows faster, so that the untrained start is forgotten early.
             rate = 1.0 - min(self.config.train.ema, (1 + step) / (10 + step))
             for mean, now in zip(self.averaged.state_dict().values(), self.generator.state_dict().values(), strict=True):
@@ -148,15 +161,14 @@ class Panda(nn.Module):
     def examine(self, x: Tensor) -> Examination:
         """Errors of III-C: recon (the configured distance), adv_x = 1 - C(x), adv_rec = 1 - C(x')."""
         self.eval()
-        generator = self.generator if self.averaged is None else self.averaged
-        made = generator(x)
+        made = self._scored(x)
         recon, residual = self._distance(x, made.image)
         real, fake = self._critique_pair(x, made.image)
         errors = {"recon": recon.float(), "adv_x": torch.sigmoid(-real.logit), "adv_rec": torch.sigmoid(-fake.logit)}
         return Examination(made.image, errors, residual)
 
     def _inference_parts(self) -> dict[str, nn.Module]:
-        parts: dict[str, nn.Module] = {"generator": self.generator if self.averaged is None else self.averaged, "critic": self.critic}
+        parts: dict[str, nn.Module] = {"generator": self._scored, "critic": self.critic}
         return parts if self.features is None else parts | {"features": self.features}
 
     def inference_state(self) -> dict[str, Tensor]:
