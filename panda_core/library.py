@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import time
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -83,6 +85,7 @@ def rename_model(model: str, name: str) -> Path:
     except OSError as error:
         raise ModelError(f"{folder} cannot be renamed ({error.strerror}). Close what uses its files, then try again.") from error
     _move_region(model, target.name)
+    _move_history(model, target.name)
     if begins:
         set_default(target.name)
     return target
@@ -246,7 +249,7 @@ def _unpack(file: Path, into: Path) -> None:
                         if left < 0:  # what the archive says of its sizes need not be true
                             raise ModelError(f"{file.name}: {part} is too large for a model of ours.")
                         target.write(chunk)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{file.name} is not a zip file that can be read ({error}). Export the model again.") from error
     except OSError as error:
         raise ModelError(f"{file.name} cannot be unpacked ({error.strerror or error}). Look for free space.") from error
@@ -270,6 +273,19 @@ def _move_region(old: str, new: str) -> None:
     if region is not None:
         save_roi(new, region)
         clear_roi(old)
+
+
+def _move_history(old: str, new: str) -> None:
+    """What was inspected, and marked, stays with the model."""
+    if not (home() / "history.sqlite").exists():
+        return
+    from panda_core.history import History, HistoryError
+
+    try:
+        with History() as history:
+            history.rename_model(old, new)
+    except HistoryError as error:
+        raise ModelError(f"The model is called “{new}” now, but its history still knows it as “{old}”: {error}") from error
 
 
 def _aside(token: str) -> str:

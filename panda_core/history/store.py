@@ -148,6 +148,11 @@ class History:
         with self._read() as session:
             return list(session.scalars(statement))
 
+    def rename_model(self, old: str, new: str) -> None:
+        """A model has another name from now on; its entries keep to it. Raises HistoryError."""
+        with self._write() as session:
+            session.execute(update(InspectionRow).where(InspectionRow.model == legible(old)).values(model=legible(new)))
+
     def find_ids(self, query: Query) -> list[int]:
         """Ids of all entries a search finds, in its order."""
         with self._read() as session:
@@ -205,6 +210,12 @@ class History:
                 latest.pop(entry.sha256, None)
                 latest[entry.sha256] = entry
         return [entry for entry in latest.values() if entry.mark == mark and verdict in (None, entry.verdict)]
+
+    def of_image(self, sha256: str, model: str, *, marked: bool = False) -> list[Entry]:
+        """A model's entries of one image, the newest last; ``marked``: those that carry a mark, the latest mark last."""
+        statement = search.of_image(sha256, model, marked=marked)
+        with self._read() as session:
+            return [self._entry(row, said) for row, said in session.execute(statement)]
 
     def marked(self, model: str | None, mark: Mark) -> list[Path]:
         """Image files of `marked_entries` as they were inspected: our copy, else the original; those that are gone are left out."""

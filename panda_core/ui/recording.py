@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from panda_core.errors import ImageError, PandaError
-from panda_core.history import History, HistoryError, Mark, Source
+from panda_core.history import Entry, History, HistoryError, Mark, Source
+from panda_core.history.copies import digest_of
 from panda_core.inspection import Inspection, Verdict
 from panda_core.scoring.decision import decide
 from panda_core.ui.engine import Engine, ModelEntry
@@ -47,7 +48,7 @@ class Recorder:
     """
 
     def __init__(self, history: History, *, ignore: Sequence[Path] = ()) -> None:
-        """``ignore``: files that are nobody's work, such as examples. The history's own copies are ignored, too."""
+        """``ignore``: files that are nobody's work, such as examples. Looking at one of the history's own copies makes no entry, either."""
         self.history = history
         self._ignored = {path.resolve() for path in ignore}
         self._entries: OrderedDict[Key, _Known] = OrderedDict()
@@ -56,7 +57,8 @@ class Recorder:
 
     def seen(self, inspection: Inspection, *, source: Source) -> None:
         """Remember an inspection with the verdict at the thresholds in use, and, if the setting says so, a copy of an image seen alone."""
-        if self._ignores(Path(inspection.source)):
+        path = Path(inspection.source)
+        if self._ignores(path) or self._is_copy(path):
             return
         try:
             self._remember(inspection, source)
@@ -71,9 +73,29 @@ class Recorder:
         """The same for a file of a batch, in the last inspection of it by this model; ``again`` inspects it where that was deleted."""
         self._mark(model, path, mark, again=again, source="batch")
 
+    def mark_of(self, inspection: Inspection) -> str:
+        """What the person has said of this image to this model, at whatever time: "normal", "anomalous", or "" for nothing."""
+        path = Path(inspection.source)
+        try:
+            said = [] if self._ignores(path) else self._marked(path, inspection.model)
+        except HistoryError:
+            log.exception("A mark cannot be read")
+            return ""
+        return said[-1].mark or "" if said else ""
+
     def _ignores(self, path: Path) -> bool:
-        path = path.resolve()
-        return path in self._ignored or path.is_relative_to(self.history.copies.folder.resolve())
+        return path.resolve() in self._ignored
+
+    def _is_copy(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self.history.copies.folder.resolve())
+
+    def _marked(self, path: Path, model: str) -> list[Entry]:
+        """The entries of this image that carry a mark, the latest last; none where the file is gone."""
+        try:
+            digest = path.stem if self._is_copy(path) else digest_of(path)
+        except OSError:
+            return []
+        return self.history.of_image(digest, model, marked=True)
 
     def _remember(self, inspection: Inspection, source: Source) -> int:
         """The entry of an inspection: that which is there, else a new one. Raises HistoryError."""
@@ -102,9 +124,10 @@ class Recorder:
         try:
             entry = known.entry if known is not None and self._is_there(known) else None
             if mark not in marks:
-                if entry is not None:
-                    self.history.unmark(entry)
+                self.history.unmark({entry.id for entry in self._marked(path, model)} | ({entry} if entry is not None else set()))
                 return
+            if entry is None and self._is_copy(path):
+                entry = next((entry.id for entry in reversed(self.history.of_image(path.stem, model))), None)
             if entry is None:
                 inspection = again()
                 if known is not None and not known.looks_like(inspection):

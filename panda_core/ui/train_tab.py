@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from panda_core.batch.sources import inner_folder, open_uploads
-from panda_core.data.folders import NORMAL_NAMES
+from panda_core.data.folders import ANOMALOUS_NAMES, NORMAL_NAMES
 from panda_core.errors import FolderError
 from panda_core.jobs import Jobs
 from panda_core.places import home
+from panda_core.report.files import Names
 from panda_core.roots import open_place
 from panda_core.searches import Searches
 from panda_core.ui import search_form, train_form
@@ -201,6 +202,7 @@ def keep_uploads(files: Sequence[Any]) -> Path:
         _clear_away(place)
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=place, ignore_cleanup_errors=True) as staging:
             open_uploads(given, Path(staging))
+            _require_one_layout(given, Path(staging))
             return _put(_only_layout(Path(staging)), place, re.sub(r"[^\w-]+", " ", name).strip() or "images")
     except OSError as error:
         raise FolderError(f"The images cannot be kept in {place} ({error.strerror}). Look for free space.") from error
@@ -227,6 +229,17 @@ def _put(folder: Path, place: Path, name: str) -> Path:
     raise FolderError(f"{place} holds too many folders called “{name}”. Delete some.")
 
 
+def _require_one_layout(given: Sequence[Path], staging: Path) -> None:
+    """Raises FolderError where one of several zip files has folders for more than normal images: all would be taken for normal."""
+    if len(given) < 2:
+        return
+    for number, file in enumerate(given):
+        place = staging / f"{number}"
+        named = {path.name for path in place.rglob("*") if path.is_dir()} if place.is_dir() else set()
+        if found := sorted(named & {"test", *ANOMALOUS_NAMES}):
+            raise FolderError(f"{file.name} has a folder “{found[0]}”. Upload it alone, or take images that are all normal.")
+
+
 def _only_layout(staging: Path) -> Path:
     """One zip file: the folder in it that holds something, with its layout. Else all images in one folder, names made unique."""
     parts = sorted(staging.iterdir())
@@ -234,6 +247,7 @@ def _only_layout(staging: Path) -> Path:
         return inner_folder(parts[0], ("train", *NORMAL_NAMES))
     flat = staging / "images"
     flat.mkdir()
+    names = Names()
     for path in [path for part in parts for path in sorted(part.rglob("*")) if path.is_file()]:
-        path.rename(flat / (path.name if not (flat / path.name).exists() else f"{path.parent.name}_{path.name}"))
+        path.rename(flat / f"{names.take(path.stem)}{path.suffix}")
     return flat

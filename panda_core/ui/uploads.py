@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from functools import wraps
@@ -13,6 +14,7 @@ from gradio.utils import get_upload_folder, is_in_or_equal
 from panda_core.data.images import IMAGE_SUFFIXES
 from panda_core.errors import ImageError, PandaError
 
+log = logging.getLogger(__name__)
 KINDS = " ".join(sorted(IMAGE_SUFFIXES))
 """Suffixes of images for the page's scripts, which refuse other files before they are sent."""
 KINDS_OR_ZIP = f"{KINDS} .zip"
@@ -53,7 +55,7 @@ def number(data: Any, name: str) -> float | None:
 
 
 def said(function: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
-    """The same function for the page to call; what a person has caused becomes ``{"error": sentence}`` in place of an answer."""
+    """The same function for the page to call; what went wrong becomes ``{"error": sentence}`` in place of an answer."""
 
     @wraps(function)
     def answer(data: Any) -> dict[str, Any]:
@@ -61,5 +63,8 @@ def said(function: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str,
             return function(data)
         except PandaError as error:
             return {"error": str(error)}
+        except Exception:
+            log.exception("%s failed", function.__qualname__)
+            return {"error": "Something is wrong in the program. Its terminal shows the details."}
 
     return answer

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from panda_core import library
 from panda_core.card import find_model, list_models, read_card
 from panda_core.checkpoint import load_model
 from panda_core.errors import ModelError
+from panda_core.history import History
+from panda_core.inspector import Inspector
 from panda_core.places import home
 from panda_core.roi import RegionOfInterest, Shape, load_roi, save_roi
+from panda_core.scoring.decision import decide
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +59,18 @@ def test_renaming_takes_the_region_and_the_default_along(kept: Path) -> None:
     assert names() == {"Bolts"} and read_card(renamed).name == "Bolts"
     assert load_roi("Bolts") == region and load_roi("My parts") is None
     assert library.default_model() == "Bolts"
+
+
+def test_renaming_takes_what_was_inspected_along(kept: Path, tmp_path: Path) -> None:
+    library.rename_model("My parts", "Nuts")
+    assert not (home() / "history.sqlite").exists()
+    inspection = Inspector.load(find_model("Nuts")).inspect(np.zeros((32, 32, 3), np.uint8))
+    with History() as history:
+        for model in ("Nuts", "leaf"):
+            history.mark(history.add(dataclasses.replace(inspection, model=model), decide(inspection)), "normal")
+        library.rename_model("Nuts", "Bolts")
+        assert history.models() == ["Bolts", "leaf"]
+        assert history.statistics("Bolts").marked_normal == history.statistics("leaf").marked_normal == 1
 
 
 def test_what_is_deleted_comes_back_as_it_was(kept: Path) -> None:
@@ -141,6 +158,19 @@ def test_a_bomb_and_a_text_are_no_models(kept: Path, tmp_path: Path, monkeypatch
     (tmp_path / "text.zip").write_text("text")
     with pytest.raises(ModelError, match="zip file"):
         library.import_model(tmp_path / "text.zip")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_an_archive_damaged_on_its_way_is_refused(kept: Path, tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w", method) as archive:
+        for part in sorted(kept.iterdir()):
+            archive.write(part, part.name)
+        start = archive.getinfo("model.safetensors").header_offset
+    content = bytearray((tmp_path / "packed.zip").read_bytes())
+    content[start + 80 : start + 400] = b"\xff" * 320
+    (tmp_path / "packed.zip").write_bytes(content)
+    with pytest.raises(ModelError, match="zip file"):
+        library.import_model(tmp_path / "packed.zip")
 
 
 def test_the_default_is_remembered_and_forgotten_with_its_model(kept: Path) -> None:

@@ -60,6 +60,47 @@ def test_a_mark_is_set_and_taken_back(history: History, spot: Path) -> None:
     assert history.search(Query(mark="anomalous")).total == 0
 
 
+def test_a_mark_of_the_historys_own_copy_goes_to_the_image_it_is_a_copy_of(history: History, spot: Path) -> None:
+    engine = FakeEngine(LEAF)
+    RecordingEngine(engine, Recorder(history), source="single").inspect("leaf", spot)
+    spot.unlink()
+    copy = history.file(history.search().entries[0].id)
+    assert copy.is_relative_to(history.copies.folder)
+    recorder = Recorder(history)
+    seen = engine.inspect("leaf", copy)
+    recorder.seen(seen, source="single")
+    recorder.mark(seen, "anomalous")
+    assert [(entry.name, entry.mark) for entry in history.search().entries] == [("spot.png", "anomalous")]
+    other = replace(seen, model="xray")
+    recorder.mark(other, "normal")
+    assert {(entry.name, entry.model, entry.mark) for entry in history.search().entries} == {
+        ("spot.png", "leaf", "anomalous"),
+        ("spot.png", "xray", "normal"),
+    }
+    assert (recorder.mark_of(seen), recorder.mark_of(other)) == ("anomalous", "normal")
+
+
+def test_a_mark_is_known_and_can_be_taken_back_after_a_restart(history: History, spot: Path) -> None:
+    engine = FakeEngine(LEAF)
+    inspection = RecordingEngine(engine, Recorder(history), source="single").inspect("leaf", spot)
+    assert Recorder(history).mark_of(inspection) == ""
+    Recorder(history).mark(inspection, "anomalous")
+    later = Recorder(history)
+    later.seen(inspection, source="single")
+    assert later.mark_of(inspection) == "anomalous"
+    assert later.mark_of(replace(inspection, model="xray")) == ""
+    later.mark(inspection, "")
+    assert later.mark_of(inspection) == "" and history.search(Query(mark="any")).total == 0
+
+
+def test_an_example_and_a_file_that_is_gone_have_no_mark(history: History, spot: Path) -> None:
+    inspection = FakeEngine(LEAF).inspect("leaf", spot)
+    Recorder(history).mark(inspection, "anomalous")
+    assert Recorder(history, ignore=[spot]).mark_of(inspection) == ""
+    spot.unlink()
+    assert Recorder(history).mark_of(inspection) == ""
+
+
 def test_a_deleted_entry_comes_back_when_its_image_is_inspected_again(history: History, spot: Path) -> None:
     engine = RecordingEngine(FakeEngine(LEAF), Recorder(history), source="single")
     engine.inspect("leaf", spot)

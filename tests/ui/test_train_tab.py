@@ -22,6 +22,7 @@ from gradio.utils import get_upload_folder
 from panda_core import jobs as jobs_module
 from panda_core.errors import FolderError, ModelError, TrainingError
 from panda_core.jobs import Jobs
+from panda_core.places import home
 from panda_core.presets import PRESETS, preset
 from panda_core.runs import RunDir
 from panda_core.ui import preparation, train_form
@@ -295,3 +296,20 @@ def test_uploaded_images_and_zips_become_folders_of_ones_own(images: Path) -> No
     assert first != second and not [path for path in first.parent.iterdir() if path.name.startswith(".")]
     with pytest.raises(FolderError, match="Nothing was uploaded"):
         keep_uploads([])
+
+
+def test_several_zips_lose_no_image_and_mix_no_anomalies_in(images: Path) -> None:
+    def packed(name: str, folder: str) -> str:
+        def pack(place: Path) -> None:
+            with zipfile.ZipFile(place, "w") as archive:
+                for number, path in enumerate(sorted(images.iterdir())[:4]):
+                    archive.write(path, f"{folder}/{number:03}.png")
+
+        return str(upload(name, pack))
+
+    days = [packed(f"day{number}.zip", "normal") for number in (1, 2, 3)]
+    assert len(list(keep_uploads(days).iterdir())) == 12
+    before = set((home() / "datasets").iterdir())
+    with pytest.raises(FolderError, match=r"bad\.zip has a folder “anomalous”.*alone"):
+        keep_uploads([*days, packed("bad.zip", "set/anomalous")])
+    assert set((home() / "datasets").iterdir()) == before
