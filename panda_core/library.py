@@ -75,7 +75,7 @@ def copy_model(model: str, name: str) -> Path:
 
 
 def rename_model(model: str, name: str) -> Path:
-    """Give an own model another name; it stays the default if it was. Raises ModelError."""
+    """Give an own model another name; it stays the default if it was. Raises ModelError, HistoryError."""
     folder, begins = _own(model), default_model() == model
     target = own_models() / check_name(name)
     card = replace(read_card(folder), name=target.name, title=target.name)
@@ -85,9 +85,9 @@ def rename_model(model: str, name: str) -> Path:
     except OSError as error:
         raise ModelError(f"{folder} cannot be renamed ({error.strerror}). Close what uses its files, then try again.") from error
     _move_region(model, target.name)
-    _move_history(model, target.name)
     if begins:
         set_default(target.name)
+    _move_history(model, target.name)
     return target
 
 
@@ -279,13 +279,10 @@ def _move_history(old: str, new: str) -> None:
     """What was inspected, and marked, stays with the model."""
     if not (home() / "history.sqlite").exists():
         return
-    from panda_core.history import History, HistoryError
+    from panda_core.history import History
 
-    try:
-        with History() as history:
-            history.rename_model(old, new)
-    except HistoryError as error:
-        raise ModelError(f"The model is called “{new}” now, but its history still knows it as “{old}”: {error}") from error
+    with History() as history:
+        history.rename_model(old, new)
 
 
 def _aside(token: str) -> str:

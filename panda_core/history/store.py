@@ -177,8 +177,7 @@ class History:
 
         To be called when the program starts, and now and then. Returns the entries removed.
         """
-        now = now or datetime.now(UTC)
-        days = self.settings().retention_days
+        now, days = now or datetime.now(UTC), self.settings().retention_days
         too_old = InspectionRow.deleted < now - UNDO
         if days is not None:
             too_old = or_(too_old, InspectionRow.created < now - timedelta(days=days))
@@ -213,9 +212,8 @@ class History:
 
     def of_image(self, sha256: str, model: str, *, marked: bool = False) -> list[Entry]:
         """A model's entries of one image, the newest last; ``marked``: those that carry a mark, the latest mark last."""
-        statement = search.of_image(sha256, model, marked=marked)
         with self._read() as session:
-            return [self._entry(row, said) for row, said in session.execute(statement)]
+            return [self._entry(row, said) for row, said in session.execute(search.of_image(sha256, model, marked=marked))]
 
     def marked(self, model: str | None, mark: Mark) -> list[Path]:
         """Image files of `marked_entries` as they were inspected: our copy, else the original; those that are gone are left out."""
