@@ -38,10 +38,9 @@ def marked(model: str | None) -> Select[InspectionRow, MarkRow]:
     return statement if model is None else statement.where(InspectionRow.model == legible(model))
 
 
-def of_image(sha256: str, model: str, *, marked: bool) -> Select[InspectionRow, MarkRow]:
-    """A model's entries of one image in the order of time; ``marked``: those with a mark, in the order of the marks."""
-    statement = current().where(InspectionRow.sha256 == sha256, InspectionRow.model == legible(model))
-    return statement.where(MarkRow.mark.is_not(None)).order_by(MarkRow.id) if marked else statement.order_by(InspectionRow.id)
+def of_image(sha256: str, model: str) -> Select[InspectionRow, MarkRow]:
+    """A model's entries of one image in the order of time."""
+    return current().where(InspectionRow.sha256 == sha256, InspectionRow.model == legible(model)).order_by(InspectionRow.id)
 
 
 def counts(model: str | None) -> Select[*tuple[Any, ...]]:

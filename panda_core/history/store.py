@@ -210,10 +210,10 @@ class History:
                 latest[entry.sha256] = entry
         return [entry for entry in latest.values() if entry.mark == mark and verdict in (None, entry.verdict)]
 
-    def of_image(self, sha256: str, model: str, *, marked: bool = False) -> list[Entry]:
-        """A model's entries of one image, the newest last; ``marked``: those that carry a mark, the latest mark last."""
+    def of_image(self, sha256: str, model: str) -> list[Entry]:
+        """A model's entries of one image, the newest last."""
         with self._read() as session:
-            return [self._entry(row, said) for row, said in session.execute(search.of_image(sha256, model, marked=marked))]
+            return [self._entry(row, said) for row, said in session.execute(search.of_image(sha256, model))]
 
     def marked(self, model: str | None, mark: Mark) -> list[Path]:
         """Image files of `marked_entries` as they were inspected: our copy, else the original; those that are gone are left out."""

@@ -73,29 +73,19 @@ class Recorder:
         """The same for a file of a batch, in the last inspection of it by this model; ``again`` inspects it where that was deleted."""
         self._mark(model, path, mark, again=again, source="batch")
 
-    def mark_of(self, inspection: Inspection) -> str:
-        """What the person has said of this image to this model, at whatever time: "normal", "anomalous", or "" for nothing."""
-        path = Path(inspection.source)
-        try:
-            said = [] if self._ignores(path) else self._marked(path, inspection.model)
-        except HistoryError:
-            log.exception("A mark cannot be read")
-            return ""
-        return said[-1].mark or "" if said else ""
-
     def _ignores(self, path: Path) -> bool:
         return path.resolve() in self._ignored
 
     def _is_copy(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self.history.copies.folder.resolve())
 
-    def _marked(self, path: Path, model: str) -> list[Entry]:
-        """The entries of this image that carry a mark, the latest last; none where the file is gone."""
+    def _entries_of(self, path: Path, model: str) -> list[Entry]:
+        """The model's entries of this image, the newest last; none where the file is gone."""
         try:
             digest = path.stem if self._is_copy(path) else digest_of(path)
         except OSError:
             return []
-        return self.history.of_image(digest, model, marked=True)
+        return self.history.of_image(digest, model)
 
     def _remember(self, inspection: Inspection, source: Source) -> int:
         """The entry of an inspection: that which is there, else a new one. Raises HistoryError."""
@@ -124,10 +114,11 @@ class Recorder:
         try:
             entry = known.entry if known is not None and self._is_there(known) else None
             if mark not in marks:
-                self.history.unmark({entry.id for entry in self._marked(path, model)} | ({entry} if entry is not None else set()))
+                marked = {one.id for one in self._entries_of(path, model) if one.mark}
+                self.history.unmark(marked if entry is None else marked | {entry})
                 return
             if entry is None and self._is_copy(path):
-                entry = next((entry.id for entry in reversed(self.history.of_image(path.stem, model))), None)
+                entry = next((one.id for one in reversed(self._entries_of(path, model))), None)
             if entry is None:
                 inspection = again()
                 if known is not None and not known.looks_like(inspection):
