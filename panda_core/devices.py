@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -45,6 +47,22 @@ def autocast_dtype(device: torch.device, precision: Precision = "auto") -> torch
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
     return torch.bfloat16 if device.type == "cpu" and _cpu_multiplies_bf16() else None
+
+
+@contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """float32 as it is written: without autocast, and on CUDA without TF32 in convolutions.
+
+    For statistics that are fitted on one machine and measured on another: where normal images hardly differ, the rounding
+    of half precision is larger than what is usual among them.
+    """
+    with torch.autocast(device.type, enabled=False):
+        if device.type != "cuda":
+            yield
+            return
+        cudnn = torch.backends.cudnn
+        with cudnn.flags(enabled=cudnn.enabled, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False):
+            yield
 
 
 def _cpu_multiplies_bf16() -> bool:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from panda_core.config import PerceptConfig
+from panda_core.devices import exact_float32
 from panda_core.errors import CalibrationError
 from panda_core.nets.perceptual import build_features
 from panda_core.pooled import PooledGaussian
@@ -134,7 +135,7 @@ class PerceptualEvidence(nn.Module):
 
     def _summary(self, values: Tensor) -> Tensor:
         """n x cells x channels -> n x 2 channels: mean and standard deviation over the locations."""
-        scaled = self._scaled(values.float())
+        scaled = self._scaled(values)
         return torch.cat([scaled.mean(dim=1), scaled.std(dim=1)], dim=1)
 
     def _gaussians(self, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,7 +155,7 @@ class PerceptualEvidence(nn.Module):
         Each is that of the mode that finds the image least strange by it. seen: B x P/8 x P/8 bool, the locations that count in
         "percept" (None: all), at least one of each image. "percept_pooled" is of the whole image all the same.
         """
-        grid = self._grid(x).float()
+        grid = self._grid(x)
         y = self._scaled(grid)[..., self.chosen].transpose(0, 1)
         factors = self._unpacked()
         modes = [self._distance(y - mean[:, None], factor) for mean, factor in zip(self.mu, factors, strict=True)]
@@ -193,16 +194,19 @@ class PerceptualEvidence(nn.Module):
             return torch.bmm(difference, factor).square().sum(dim=2).clamp_min(0).sqrt().T
 
     def _grid(self, x: Tensor) -> Tensor:
-        """B x 3 x P x P -> B x cells x channels, locally averaged over 3 x 3."""
-        parts = []
-        for layer in self.features(x):
-            smooth = functional.avg_pool2d(layer.float(), 3, stride=1, padding=1, count_include_pad=False)
-            if smooth.shape[-1] > self.side:
-                smooth = functional.adaptive_avg_pool2d(smooth, self.side)
-            elif smooth.shape[-1] < self.side:
-                smooth = functional.interpolate(smooth, size=self.side, mode="bilinear", align_corners=False)
-            parts.append(smooth)
+        """B x 3 x P x P -> B x cells x channels in float32, locally averaged over 3 x 3."""
+        with exact_float32(x.device):
+            parts = [self._fitted(layer) for layer in self.features(x.float())]
         return torch.cat(parts, dim=1).flatten(2).transpose(1, 2)
+
+    def _fitted(self, layer: Tensor) -> Tensor:
+        """B x C x any size -> B x C x side x side."""
+        smooth = functional.avg_pool2d(layer, 3, stride=1, padding=1, count_include_pad=False)
+        if smooth.shape[-1] > self.side:
+            return functional.adaptive_avg_pool2d(smooth, self.side)
+        if smooth.shape[-1] < self.side:
+            return functional.interpolate(smooth, size=self.side, mode="bilinear", align_corners=False)
+        return smooth
 
     def _scaled(self, values: Tensor) -> Tensor:
         return (values - self.channel_mean) / self.channel_std

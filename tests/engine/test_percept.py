@@ -133,12 +133,19 @@ def test_a_loaded_state_measures_the_same_to_the_bit(percept: PerceptualEvidence
     assert not torch.equal(before, percept.measure(x)[0]["percept"])
 
 
-def test_half_precision_around_it_does_not_spoil_the_distance(percept: PerceptualEvidence) -> None:
-    difference = torch.randn(5, 3, CONFIG.dimensions, generator=torch.Generator().manual_seed(0))
-    factor = percept._unpacked()[0, :5]
+def test_half_precision_around_it_changes_nothing() -> None:
+    """Images that hardly differ have usual distances below the rounding of bf16: it would make each of them an anomaly."""
+    normals = make_normals(1, seed=0) + 1e-3 * make_normals(16, seed=1)
+    evidence = PerceptualEvidence(CONFIG, pretrained=True)
+    evidence.fit([normals])
+    fresh = make_normals(1, seed=0) + 1e-3 * make_normals(4, seed=2)
+    errors, maps = evidence.measure(fresh)
     with torch.autocast("cpu", torch.bfloat16):
-        inside = percept._distance(difference, factor)
-    assert torch.equal(inside, percept._distance(difference, factor))
+        same_errors, same_maps = evidence.measure(fresh)
+        half = evidence.measure(fresh.bfloat16())[0]
+    assert set(errors) == set(same_errors) and torch.equal(maps["percept"], same_maps["percept"])
+    assert all(torch.equal(errors[name], same_errors[name]) for name in errors)
+    assert all(value.dtype == torch.float32 for value in half.values())
 
 
 def test_what_is_strange_all_over_is_seen_by_the_pooled_error(percept: PerceptualEvidence) -> None:
