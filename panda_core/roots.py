@@ -28,6 +28,14 @@ def open_place(text: str, roots: Sequence[Path], *, wanted: str, error: type[Pan
     return place
 
 
+def existing_place(text: str, roots: Sequence[Path], *, wanted: str, error: type[PandaError]) -> Path:
+    """`open_place`, and it is there: to be asked before anything makes room for what it holds. Raises ``error``."""
+    place = open_place(text, roots, wanted=wanted, error=error)
+    if not place.exists():
+        raise error(f"There is no {place}. Type the path of {wanted}.")
+    return place
+
+
 def lies_within(place: Path, roots: Sequence[Path]) -> bool:
     """Whether a resolved path is one of the resolved roots or below one."""
     return any(place.is_relative_to(root) for root in roots)

@@ -11,9 +11,10 @@ from gradio.context import Context
 
 from panda_core.batch.rows import Row
 from panda_core.batch.sources import Source, open_folder, open_uploads
-from panda_core.errors import PandaError
+from panda_core.errors import FolderError, PandaError
+from panda_core.roots import existing_place
 from panda_core.ui.batch_session import EXPORTS, BatchSession, OnInspection, OnMark, Opens
-from panda_core.ui.component import ASSETS, build_component, listener
+from panda_core.ui.component import ASSETS, build_component, fresh, listener
 from panda_core.ui.engine import Engine
 from panda_core.ui.uploads import KINDS_OR_ZIP, dropped_files, field, number
 from panda_core.ui.work import Register
@@ -140,6 +141,10 @@ class BatchTab:
         return [look, judge, cancel, export, mark]
 
     def _inspect_folder(self, model: str | None, folder: str, request: gr.Request) -> dict[str, Any]:
+        try:
+            existing_place(folder, self._roots, wanted="a folder with images", error=FolderError)
+        except PandaError as error:
+            return _refused(error)
         return self._begin(request, model, lambda place, stop: open_folder(folder, self._roots))
 
     def _inspect_uploads(self, model: str | None, files: Sequence[str], request: gr.Request) -> dict[str, Any]:
@@ -156,15 +161,16 @@ class BatchTab:
         return self._begin(request, model, opens)
 
     def _begin(self, request: gr.Request, model: str | None, opens: Opens) -> dict[str, Any]:
-        """A new session in the place of the browser tab's former one; the page asks for the rest."""
+        """A new session in the place of the browser tab's former one, which stays where nothing can begin; the page asks for the rest."""
         publish = self.table.move_resource_to_block_cache
         session = BatchSession(self._engine, publish=publish, on_inspection=self._on_inspection, on_mark=self._on_mark)
-        self.sessions.enter(_person(request), session)
         try:
             session.inspect(model, opens)
         except PandaError as error:
-            return {"id": session.id, "message": str(error)}
-        return {"id": session.id, "working": True}
+            session.close()
+            return _refused(error)
+        self.sessions.enter(_person(request), session)
+        return {"id": session.id}
 
     def _leave(self, request: gr.Request) -> None:
         self.sessions.leave(_person(request))
@@ -175,6 +181,10 @@ class BatchTab:
     def _rows(self, data: Any) -> list[Row]:
         session = self._session(data)
         return [] if session is None or session.batch is None else session.batch.rows
+
+
+def _refused(error: PandaError) -> dict[str, Any]:
+    return fresh({"message": str(error), "refused": True})
 
 
 def _person(request: gr.Request) -> str:

@@ -3,11 +3,12 @@
 A module exports ``mount({element, props, trigger, watch, upload, server})``: `element` is the component's node, `props.value` its value,
 `watch('value', run)` runs after the server sets a new one, `trigger(event, data)` reaches the Python handler of that event as
 `gr.EventData`, `await upload(file)` stores a File and gives ``{path, url}``, and `server` calls the ``server_functions`` given to the
-component. Text from files and people goes into the page by ``textContent`` only.
+component, or throws where no answer comes. Text from files and people goes into the page by ``textContent`` only.
 """
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from starlette.types import Scope
 
 ASSETS = Path(__file__).parent / "assets"
 PREFIX = "panda-assets"
+_serials = itertools.count(1)
 
 
 class _Assets(StaticFiles):
@@ -40,10 +42,16 @@ def build_component(value: Any, *, module: str, html: str, elem_id: str, **optio
     value, or every new value rebuilds the component.
     """
     script = (
-        f"import(new URL('{PREFIX}/{module}.js', document.baseURI))"
-        ".then(module => module.mount({element, props, trigger, watch, upload, server: typeof server === 'undefined' ? null : server}));"
+        f"Promise.all(['{module}', 'calls'].map(name => import(new URL('{PREFIX}/' + name + '.js', document.baseURI))))"
+        ".then(([module, {insist}]) => module.mount("
+        "{element, props, trigger, watch, upload, server: typeof server === 'undefined' ? null : insist(server)}));"
     )
     return gr.HTML(value, html_template=html, js_on_load=script, apply_default_css=False, elem_id=elem_id, **options)
+
+
+def fresh(value: dict[str, Any]) -> dict[str, Any]:
+    """The same value, unlike any before: of one that equals the component's last value the browser is told nothing."""
+    return {**value, "serial": next(_serials)}
 
 
 def listener(component: gr.HTML, name: str) -> Any:

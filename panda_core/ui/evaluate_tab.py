@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from panda_core.batch.sources import open_labelled, unpack_labelled
-from panda_core.errors import PandaError
+from panda_core.errors import FolderError, PandaError
+from panda_core.roots import existing_place
 from panda_core.ui.component import ASSETS, build_component, listener
 from panda_core.ui.engine import Engine
 from panda_core.ui.evaluate_session import EXPORTS, EvaluateSession, Opens
@@ -98,6 +99,7 @@ class EvaluateTab:
             return lambda place, stop: unpack_labelled(archive, place, should_stop=stop)
         if not folder:
             raise PandaError("Type the path of a labelled folder, or upload one as a zip file.")
+        existing_place(folder, self._roots, wanted="a labelled folder", error=FolderError)
         return lambda place, stop: open_labelled(folder, self._roots)
 
     def _session(self, data: Any) -> EvaluateSession | None:

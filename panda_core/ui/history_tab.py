@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
+from gradio.context import Context
 from starlette.responses import Response
 
 from panda_core.errors import PandaError
@@ -74,16 +75,27 @@ class HistoryTab:
             self._said = _text("", "history-said")
 
     def _build_settings(self) -> None:
-        settings = self.desk.history.settings()
+        days, copies = self._kept()
         with gr.Column(elem_classes="history-part", min_width=0):
             _text("<h2>What is kept</h2>", "history-keeping")
-            days = settings.retention_days or 0
-            choices = [(words, number) for number, words in sorted({days: f"For {days} days", **RETENTIONS}.items())]
-            self._days = gr.Dropdown(choices, value=days, label="Keep entries", elem_id="history-days", filterable=False)
-            self._copies = gr.Checkbox(settings.keep_copies, label="Keep a copy of each image", elem_id="history-copies")
+            self._days = gr.Dropdown(**days, label="Keep entries", elem_id="history-days", filterable=False)
+            self._copies = gr.Checkbox(copies, label="Keep a copy of each image", elem_id="history-copies")
             self._save = gr.Button("Save", size="sm", elem_id="history-save")
             self._saved = _text("", "history-saved")
             self._confirmed = gr.State(None)
+
+    def _kept(self) -> tuple[dict[str, Any], bool]:
+        """Choices and value of the days, and whether copies are kept, as the settings are now."""
+        settings = self.desk.history.settings()
+        days = settings.retention_days or 0
+        return {
+            "choices": [(words, number) for number, words in sorted({days: f"For {days} days", **RETENTIONS}.items())],
+            "value": days,
+        }, settings.keep_copies
+
+    def _show_kept(self) -> tuple[Any, bool]:
+        days, copies = self._kept()
+        return gr.Dropdown(**days), copies
 
     def _wire(self, model: gr.Dropdown) -> None:
         # Not through the queue: its answers come over a stream that closes between events, and one may get lost in between.
@@ -95,6 +107,8 @@ class HistoryTab:
         self._add.click(self._add_false_alarms, [model, self._folder], [self._said], **direct, trigger_mode="once")
         kept = [self._days, self._copies, self._confirmed]
         self._save.click(self._save_settings, kept, [self._saved, self._save, self._confirmed], **direct, trigger_mode="once")
+        if Context.root_block is not None:  # another page may have saved others since this one was built
+            Context.root_block.load(self._show_kept, None, [self._days, self._copies], **direct)
         gr.on([self._days.input, self._copies.input], self._changed, None, [self._saved, self._save, self._confirmed], **latest)
 
     def _summarise(self, model: str | None) -> str:

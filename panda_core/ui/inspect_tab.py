@@ -13,7 +13,7 @@ import gradio as gr
 from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Inspection
 from panda_core.ui import handlers, panels
-from panda_core.ui.component import build_component, listener
+from panda_core.ui.component import build_component, fresh, listener
 from panda_core.ui.engine import Engine
 from panda_core.ui.handlers import Playlist, Screen
 from panda_core.ui.uploads import KINDS, dropped_files, uploaded_file
@@ -23,8 +23,9 @@ Mark = Literal["normal", "anomalous", ""]
 OnMark = Callable[[Inspection, Mark], None]
 Updates = tuple[Any, ...]
 
-SESSION_SECONDS = 3600
-"""A session that has been idle this long forgets its inspection."""
+SESSION_SECONDS = 12 * 3600
+"""An inspection that was opened this long ago is forgotten, for the sake of pages that nobody closes; the list of images stays."""
+IDLE = "This page had waited so long that the image was let go; here it is again. Please do that once more."
 WELCOME_EXAMPLE = 1
 """The second example has something to find."""
 LATEST: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
@@ -42,12 +43,22 @@ class InspectTab:
     """
 
     def __init__(
-        self, engine: Engine, model: gr.Dropdown, status: gr.HTML, *, examples: Sequence[Path] = (), on_mark: OnMark | None = None
+        self,
+        engine: Engine,
+        model: gr.Dropdown,
+        status: gr.HTML,
+        *,
+        examples: Sequence[Path] = (),
+        on_mark: OnMark | None = None,
+        mark_of: Callable[[Inspection], str] = lambda inspection: "",
     ) -> None:
-        """``model`` picks the model, ``status`` shows `panels.status_line`; ``on_mark`` hears "normal", "anomalous" or "" (taken back)."""
-        self.engine, self.examples, self.on_mark = engine, tuple(examples), on_mark
+        """``model`` picks the model, ``status`` shows `panels.status_line`; ``on_mark`` hears "normal", "anomalous" or "" (taken back).
+
+        ``mark_of`` tells what was marked before, in the same words.
+        """
+        self.engine, self.examples, self.on_mark, self.mark_of = engine, tuple(examples), on_mark, mark_of
         self.view = gr.State(None, time_to_live=SESSION_SECONDS, delete_callback=discard)
-        self.playlist = gr.State(Playlist(self.examples), time_to_live=SESSION_SECONDS)
+        self.playlist = gr.State(Playlist(self.examples))
         self.viewer = build_component(notice_value(handlers.STARTING), module="viewer", html=HTML, elem_id="viewer")
         self.inputs = [model, self.view]
         self.results = [self.view, self.playlist, self.viewer, status, model]
@@ -55,7 +66,7 @@ class InspectTab:
         on("upload")(self.dropped, self.inputs, self.results, **INSPECTING)
         on("step")(self.stepped, [*self.inputs, self.playlist], self.results, **INSPECTING)
         on("save")(self.saved, [*self.inputs, self.playlist], self.results, **INSPECTING)
-        on("truth")(self.compared, [self.view, self.playlist], self.results, **INSPECTING)
+        on("truth")(self.compared, [*self.inputs, self.playlist], self.results, **INSPECTING)
         on("region")(self.bounded, [*self.inputs, self.playlist], self.results, **INSPECTING)
         on("release")(self.released, [self.view, self.playlist], [self.viewer], **DECIDING)
         on("mark")(self.marked, [self.view], None, **DECIDING)
@@ -99,9 +110,6 @@ class InspectTab:
 
     def switched(self, model: str | None, view: View | None, playlist: Playlist) -> Iterator[Updates]:
         """Another model: the same image again, if there is one."""
-        if view is None:
-            yield _nothing(self.results)
-            return
         yield from self._open(playlist, model, view, keep_model=True)
 
     def released(self, view: View | None, playlist: Playlist, event: gr.EventData) -> Any:
@@ -120,13 +128,18 @@ class InspectTab:
 
     def marked(self, view: View | None, event: gr.EventData) -> None:
         """The person says what the image is."""
-        if self.on_mark is not None and view is not None and _is_shown(view, event) and event.mark in ("normal", "anomalous", ""):
+        if self.on_mark is None or event.mark not in ("normal", "anomalous", ""):
+            return
+        if _is_shown(view, event):
+            assert view is not None
             self.on_mark(view.inspection, event.mark)
+        elif view is None and event.id:
+            gr.Warning("Your mark was not kept: this page had waited too long. Open the image again.")
 
     def saved(self, model: str | None, view: View | None, playlist: Playlist, event: gr.EventData) -> Iterator[Updates]:
         """Thresholds become the operating point of the model (or cease to be), and the image is judged by them."""
         if view is None or not _is_shown(view, event):
-            yield _nothing(self.results)
+            yield from self._once_more(playlist, model, view, event)
             return
         try:
             said = self._save(view, event)
@@ -138,7 +151,7 @@ class InspectTab:
     def bounded(self, model: str | None, view: View | None, playlist: Playlist, event: gr.EventData) -> Iterator[Updates]:
         """Drawn shapes become the model's region of interest, and the image is inspected within it."""
         if view is None or not _is_shown(view, event):
-            yield _nothing(self.results)
+            yield from self._once_more(playlist, model, view, event)
             return
         try:
             said = handlers.save_region(view, event.shapes)
@@ -147,10 +160,10 @@ class InspectTab:
             return
         yield from self._open(playlist, view.inspection.model, view, keep_model=True, message=said)
 
-    def compared(self, view: View | None, playlist: Playlist, event: gr.EventData) -> Iterator[Updates]:
+    def compared(self, model: str | None, view: View | None, playlist: Playlist, event: gr.EventData) -> Iterator[Updates]:
         """A true mask is chosen for the open image, or taken away."""
         if view is None or not _is_shown(view, event):
-            yield _nothing(self.results)
+            yield from self._once_more(playlist, model, view, event)
             return
         try:
             after = with_truth(view, uploaded_file(str(event.path)) if event.path else None)
@@ -182,6 +195,13 @@ class InspectTab:
             return
         yield from self.open_list(files, 0, model, view, names=names)
 
+    def _once_more(self, playlist: Playlist, model: str | None, view: View | None, event: gr.EventData) -> Iterator[Updates]:
+        """An event of an image that the session has let go: that is opened again. One that a later image has replaced: nothing."""
+        if view is None and event.id:
+            yield from self._open(playlist, model, view, keep_model=True, message=IDLE)
+        else:
+            yield _nothing(self.results)
+
     def _open(
         self, playlist: Playlist, model: str | None, view: View | None, *, keep_model: bool = False, message: str = ""
     ) -> Iterator[Updates]:
@@ -197,7 +217,8 @@ class InspectTab:
         waiting = panels.status_line(f"Inspecting {path.name}…", busy=True)
         yield gr.skip(), gr.skip(), gr.skip(), waiting, gr.skip()
         for screen in handlers.inspect_file(self.engine, model, path, name=playlist.name, truths=truths):
-            value = {**self.value(screen, playlist), "message": {"text": message}}
+            mark = self.mark_of(screen.view.inspection) if screen.view else ""
+            value = {**self.value(screen, playlist), "mark": mark, "message": {"text": message}}
             yield self._updates(screen, playlist, value, model)
 
     def _updates(self, screen: Screen | None, playlist: Playlist, value: Any, model: str | None = None) -> Updates:
@@ -206,13 +227,15 @@ class InspectTab:
             return gr.skip(), gr.skip(), value, gr.skip(), gr.skip()
         busy = screen.notice is not None and screen.notice.kind == "busy"
         status = panels.status_line(screen.status, busy=busy)
-        return screen.view, playlist, value, status, gr.Dropdown(value=model) if model else gr.skip()
+        # Where there is nothing to show the session keeps the last view: it holds the true masks that the person has chosen.
+        return screen.view or gr.skip(), playlist, value, status, gr.Dropdown(value=model) if model else gr.skip()
 
     def value(self, screen: Screen, playlist: Playlist) -> dict[str, Any]:
         """What the component "viewer" shows for a screen."""
+        position = {"index": playlist.index, "count": len(playlist.paths)} if playlist.current else None
         if screen.view is None:
-            return notice_value(screen.notice or handlers.WELCOME)
-        return {**screen.view.payload, "position": {"index": playlist.index, "count": len(playlist.paths)}}
+            return {**notice_value(screen.notice or handlers.WELCOME), "position": position}
+        return fresh({**screen.view.payload, "position": position})
 
     def _with_message(self, view: View, playlist: Playlist, text: str, *, error: bool) -> dict[str, Any]:
         return {**self.value(Screen("", view=view), playlist), "message": {"text": text, "error": error}}
@@ -220,7 +243,7 @@ class InspectTab:
 
 def notice_value(notice: handlers.Notice) -> dict[str, Any]:
     """Value of the component "viewer" that shows a message in place of pictures."""
-    return {"notice": asdict(notice)}
+    return fresh({"notice": asdict(notice)})
 
 
 def _is_shown(view: View | None, event: gr.EventData) -> bool:

@@ -113,9 +113,8 @@ class _Page:
     def _build_tabs(self, examples: Sequence[Path], history: History | None, roots: Sequence[Path]) -> None:
         recorder = self.recorder
         with gr.Tab("Inspect", id="inspect"):
-            self.inspect = InspectTab(
-                self._remembering("single"), self.model, self.status, examples=examples, on_mark=recorder.mark if recorder else None
-            )
+            marks: dict[str, Any] = {"on_mark": recorder.mark, "mark_of": recorder.mark_of} if recorder else {}
+            self.inspect = InspectTab(self._remembering("single"), self.model, self.status, examples=examples, **marks)
         with gr.Tab("Batch", id="batch"):
             self.batch = BatchTab(
                 self.engine,

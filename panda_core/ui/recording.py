@@ -73,6 +73,16 @@ class Recorder:
         """The same for a file of a batch, in the last inspection of it by this model; ``again`` inspects it where that was deleted."""
         self._mark(model, path, mark, again=again, source="batch")
 
+    def mark_of(self, inspection: Inspection) -> str:
+        """What the person has said of this image to this model, at whatever time: "normal", "anomalous", or "" for nothing."""
+        path = Path(inspection.source)
+        try:
+            said = [] if self._ignores(path) else [one.mark for one in self._entries_of(path, inspection.model) if one.mark]
+        except HistoryError:
+            log.exception("A mark cannot be read")
+            return ""
+        return said[-1] if said else ""
+
     def _ignores(self, path: Path) -> bool:
         return path.resolve() in self._ignored
 

@@ -16,9 +16,9 @@ from gradio.context import Context
 
 from panda_core.batch.sources import keep_upload, open_uploads
 from panda_core.errors import ImageError, PandaError
-from panda_core.roots import open_place
+from panda_core.roots import existing_place
 from panda_core.scoring.decision import decide
-from panda_core.ui.component import ASSETS, build_component, listener
+from panda_core.ui.component import ASSETS, build_component, fresh, listener
 from panda_core.ui.engine import Engine
 from panda_core.ui.uploads import field, number, uploaded_file
 from panda_core.ui.video_session import EXPORTS, Opens, VideoSession
@@ -72,7 +72,7 @@ class VideoTab:
             session.score(model, self._opens(event._data), **_every(event._data))
         except PandaError as error:
             session.close()
-            return {"message": str(error), "refused": True}
+            return fresh({"message": str(error), "refused": True})
         self.sessions.enter(request.session_hash or "", session)
         return {"run": session.id}
 
@@ -86,7 +86,7 @@ class VideoTab:
             except ImageError as error:
                 raise VideoError(f"{error}.") from error
             return lambda place, stop: _open_uploads(uploads, place, rate, stop)
-        path = open_place(str(field(data, "place") or ""), self._roots, wanted="a video or of a folder with frames", error=VideoError)
+        path = existing_place(str(field(data, "place") or ""), self._roots, wanted="a video or of a folder with frames", error=VideoError)
         return lambda place, stop: open_video(path, rate=rate)
 
     def _functions(self) -> list[Any]:

@@ -345,6 +345,25 @@ def test_a_lost_connection_is_said_and_made_up_for(visit: BatchVisit, place: Pat
     assert visit.page.is_hidden(".batch-message") and len(visit.column(1)) == 12
 
 
+def test_a_reload_brings_the_batch_back_with_its_marks_and_saves_nothing_twice(visit: BatchVisit, images: Path) -> None:
+    visit.inspect_folder(images)
+    visit.wait_for_all(41)
+    visit.page.focus(".sheet")
+    for key in ("ArrowDown", "a"):
+        visit.page.keyboard.press(key)
+    assert visit.column(8)[0] == "anomalous"
+    with visit.page.expect_download():
+        visit.page.click("[data-export=csv]")
+    saved: list[Any] = []
+    visit.page.on("download", lambda download: saved.append(download))
+    visit.page.reload()
+    visit.wait_for_all(41)
+    assert visit.column(8)[0] == "anomalous"
+    visit.page.wait_for_selector("[data-export=csv]:not([disabled])")
+    assert saved == []
+    visit.expect_calm()
+
+
 def test_a_folder_that_may_not_be_opened_is_refused_in_words(visit: BatchVisit, tmp_path: Path) -> None:
     visit.inspect_folder(tmp_path)
     visit.page.wait_for_selector(".batch-message:has-text('may be opened from this page')")

@@ -253,6 +253,9 @@ def test_a_shorter_retention_says_what_goes_before_it_goes(visit: Visit, tmp_pat
     visit.page.get_by_role("tab", name="Other").click()
     visit.page.get_by_role("tab", name="History").click()
     visit.total(3)
+    visit.page.reload()  # the page was built before any of this was saved
+    visit.page.wait_for_function("document.querySelector('#history-days input')?.value === 'For 30 days'")
+    visit.page.wait_for_function("!document.querySelector('#history-copies input').checked")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

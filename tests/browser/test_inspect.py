@@ -62,6 +62,20 @@ def test_a_bad_file_is_refused_in_words_and_takes_the_old_result_away(visit: Vis
     assert visit.complaints == []
 
 
+def test_a_bad_file_among_others_does_not_stop_the_review(visit: Visit, served: Any, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_text("not a picture")
+    visit.open(served.url)
+    visit.choose_file(draw_spot(tmp_path / "spot.png"), bad)
+    visit.verdict("anomalous")
+    visit.page.locator(".steps button").last.click()
+    visit.page.wait_for_selector('.viewer[data-state="error"]')
+    assert "2 / 2" in visit.page.inner_text(".steps")
+    visit.page.locator(".steps button").first.click()
+    visit.verdict("anomalous")
+    assert visit.complaints == []
+
+
 def test_a_pasted_image_is_inspected(visit: Visit, served: Any, tmp_path: Path) -> None:
     visit.open(served.url)
     visit.page.evaluate(

@@ -48,5 +48,16 @@ def test_copy_rename_export_delete_undo_import(chromium: Any, serve: Callable[..
 
     page.click("#model input")
     page.wait_for_selector("#model li:has-text('Garden 2')")
-    assert visit.complaints == [] and visit.hosts <= {"127.0.0.1", ""}
+    assert visit.complaints == []
+
+    page.keyboard.press("Escape")
+    page.route("**/component_server/", lambda route: route.abort())
+    page.wait_for_selector(".models-message:has-text('does not answer')")
+    page.unroute("**/component_server/")
+    page.wait_for_selector(".models-message", state="hidden")
+    page.locator("#models [role=row]", has_text="Garden 2").click()
+    page.click(".models-actions button:has-text('Delete')")
+    page.wait_for_selector(".models-undo:has-text('“Garden 2” was deleted')")
+    assert all("ERR_FAILED" in complaint or "Failed to fetch" in complaint for complaint in visit.complaints)
+    assert visit.hosts <= {"127.0.0.1", ""}
     visit.context.close()

@@ -105,6 +105,19 @@ def test_the_load_shown_names_a_gpu_where_one_trains(studio: Visit, tmp_path: Pa
         assert ("Stand-in 9000: 3.0 GB of 8.0 GB" in shown) == gpu_shown
 
 
+def test_a_check_of_another_folder_is_not_shown_and_not_disturbed(studio: Visit, images: Path) -> None:
+    page = studio.page
+    page.fill(".train input[name=folder]", str(images / "train" / "good"))
+    page.click(".train-check")
+    page.wait_for_selector(".train-progress:not([hidden])")
+    assert page.is_disabled(".train-estimate")
+    page.fill(".train input[name=folder]", str(images))
+    page.wait_for_selector(".train-progress", state="hidden")
+    assert page.locator(".train-survey").is_hidden() and page.is_enabled(".train-estimate")
+    page.click(".train-check")
+    page.wait_for_selector(".train-survey:not([hidden])")
+
+
 def test_images_are_dropped_and_folders_are_not_mixed(studio: Visit, images: Path) -> None:
     page, good = studio.page, images / "train" / "good"
     studio.drag(".train-form", good, until="dragOver")

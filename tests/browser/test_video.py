@@ -188,6 +188,14 @@ def test_what_cannot_be_opened_is_said_and_leaves_the_result(visit: Screen, page
     visit.blameless()
 
 
+def test_a_reload_brings_the_video_back(visit: Screen, page_url: str, root: Path) -> None:
+    visit.score(page_url, root / "clip")
+    visit.page.reload()
+    visit.page.wait_for_selector(f'.video[data-state="ready"] .video-timeline[data-points="{FRAMES}"]')
+    assert visit.page.get_attribute(".video", "data-above") == "4"
+    visit.blameless()
+
+
 def test_pictures_that_the_server_no_longer_keeps_are_fetched_anew(visit: Screen, page_url: str, root: Path) -> None:
     lost: list[str] = []
 

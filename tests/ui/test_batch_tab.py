@@ -315,9 +315,19 @@ def test_work_that_nobody_looks_at_ends_after_a_shorter_while(folder: Path, monk
 
 
 def test_a_folder_outside_the_roots_is_refused_on_the_page(desk: Desk, tmp_path: Path) -> None:
-    session = desk.inspect("ann", tmp_path)
-    answer = desk.call("look", id=session.id, known=0)
-    assert "may be opened from this page" in answer["job"]["message"] and answer["working"] is False
+    value = desk.tab._inspect_folder("leaf", str(tmp_path), desk.person("ann"))
+    assert "may be opened from this page" in value["message"] and value["refused"] and "id" not in value
+
+
+@pytest.mark.parametrize(
+    ("model", "typed", "words"), [("leaf", "{}/imagse", "There is no"), ("leaf", " ", "Nothing is given"), (None, "{}", "no model")]
+)
+def test_a_slip_of_the_keyboard_leaves_the_former_batch(desk: Desk, model: str | None, typed: str, words: str) -> None:
+    session = desk.inspect("ann")
+    first, second = (desk.tab._inspect_folder(model, typed.format(desk.folder), desk.person("ann")) for _ in range(2))
+    assert words in first["message"] and first["refused"]
+    assert first != second, "of an equal value the browser would hear nothing"
+    assert len(desk.call("look", id=session.id, known=0)["rows"]) == 5
 
 
 def test_without_a_model_nothing_begins(desk: Desk) -> None:
@@ -326,7 +336,8 @@ def test_without_a_model_nothing_begins(desk: Desk) -> None:
 
 
 def test_nothing_can_be_exported_before_something_was_inspected(desk: Desk, tmp_path: Path) -> None:
-    session = desk.inspect("ann", tmp_path)
+    (desk.folder / "empty").mkdir()
+    session = desk.inspect("ann", desk.folder / "empty")
     assert "Nothing has been inspected" in desk.call("export", id=session.id, kind="csv")["message"]
 
 

@@ -200,9 +200,15 @@ def test_what_cannot_begin_is_said_at_once(desk: Desk, data: dict[str, Any], wor
     assert len(desk.tab.sessions) == 0
 
 
-@pytest.mark.parametrize(
-    ("place", "words"), [("..", "may be opened from this page"), ("absent", "is not a folder"), ("parts/test/good", "test images")]
-)
+@pytest.mark.parametrize(("place", "words"), [("..", "may be opened from this page"), ("absent", "There is no")])
+def test_a_slip_of_the_keyboard_leaves_the_former_evaluation(desk: Desk, place: str, words: str) -> None:
+    former = desk.begin("leaf")
+    desk.finished(former)
+    assert words in desk.call("begin", tab="ann", models=["leaf"], folder=str(desk.root / place))["error"]
+    assert len(desk.call("look", id=former, known=0)["results"]) == 1
+
+
+@pytest.mark.parametrize(("place", "words"), [("parts/test/good/0.png", "is not a folder"), ("parts/test/good", "test images")])
 def test_a_folder_that_cannot_be_measured_on_is_said_by_the_job(desk: Desk, place: str, words: str) -> None:
     done = desk.finished(desk.begin("leaf", folder=str(desk.root / place)))
     assert words in done["job"]["message"] and done["results"] == [] and not done["working"]

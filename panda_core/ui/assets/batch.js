@@ -3,12 +3,15 @@
 import {createTable} from './table.js';
 import {createThreshold} from './batch_threshold.js';
 import {acceptDrops, uploadAll} from './intake.js';
+import {keepAlive, remember, remembered} from './memory.js';
 import {pace} from './pace.js';
 import {node, number, served} from './text.js';
 
 const IDLE = 'Drop images, folders or a zip file here, or choose them above. Each image gets a verdict; thousands are fine.';
 const HINT = 'Drop images, folders or a zip file to inspect them all';
 const NO_MATCH = 'No image matches. Choose “All” and clear the text.';
+
+const REMEMBERED = 'panda-batch'; // in the browser tab's memory: the batch it has
 
 const TICK = 500; // ms between two questions at the beginning of a job
 const SLOW_TICK = 1500; // ms once there is something to look at: each question takes time from the inspection
@@ -19,6 +22,7 @@ export function mount({element, props, trigger, watch, upload, server}) {
   const batch = new Batch(element.querySelector('.batch'), {trigger, upload, server});
   watch('value', () => batch.begin(props.value));
   batch.begin(props.value);
+  batch.restore();
 }
 
 /** The part below the source row; `trigger`, `upload` and `server` as the component gets them. */
@@ -93,11 +97,24 @@ export class Batch {
 
   /** The server has begun a batch, or says why it has not. */
   begin(value) {
+    if (value?.refused) { this.showMessage(value.message, true); return; }
     if (!value?.id || value.id === this.id) return;
     this.clear();
     this.id = value.id;
-    this.showMessage(value.message || '', true);
-    if (value.working) { this.showJob({what: 'Looking for images', state: 'running', done: 0, total: 0}); this.poll(); }
+    remember(REMEMBERED, value.id);
+    this.showMessage('');
+    this.showJob({what: 'Looking for images', state: 'running', done: 0, total: 0});
+    this.poll();
+  }
+
+  /** After a reload: the batch that this browser tab had, if the server still has it. */
+  async restore() {
+    const id = remembered(REMEMBERED);
+    // The sliders are where they were at first, so the server's thresholds go there, too.
+    const answer = id && await this.server.judge({id, boundary: null, pixel: null, known: 0}).catch(() => null);
+    if (!answer || answer.gone || this.id || this.sending) return;
+    this.begin({id});
+    this.downloaded = answer.download?.serial ?? 0;
   }
 
   /** Ask how things stand as long as something is going on; one loop for a batch. */

@@ -1,12 +1,12 @@
 // The Evaluate tab: which folder, which models, how far it is. What came of it is evaluate_results.js.
 
 import {createResults} from './evaluate_results.js';
+import {keepAlive, remember, remembered} from './memory.js';
 import {pace} from './pace.js';
 import {node, served} from './text.js';
 
 const TICK = 500; // ms between two questions while a job runs
 const RETRY = 2000; // ms after a question that got no answer
-const WANTED = 240_000; // ms between signs that the results are still looked at; the server keeps them for an hour without one
 const REMEMBERED = 'panda-evaluation'; // of this browser tab: a page that is loaded again finds its results
 
 export function mount({element, props, trigger, server, upload}) {
@@ -32,7 +32,7 @@ class Evaluate {
     this.find('.evaluate-cancel').addEventListener('click', event => { event.target.disabled = true; this.ask('cancel', {id: this.id}); });
     for (const button of this.root.querySelectorAll('[data-export]')) button.addEventListener('click', () => this.export(button));
     new IntersectionObserver(seen => seen.some(one => one.isIntersecting) && this.listModels()).observe(this.root); // another tab may have made a model
-    setInterval(() => this.id && !this.polled && this.server.look({id: this.id, known: this.known}).catch(() => {}), WANTED);
+    keepAlive(() => this.id && !this.polled && this.server.look({id: this.id, known: this.known}));
   }
 
   /** Call the server; null and a message where it says no or nothing. */
@@ -104,17 +104,15 @@ class Evaluate {
   /** Results of another evaluation come now. */
   follow(id) {
     Object.assign(this, {id, known: 0});
-    try { sessionStorage.setItem(REMEMBERED, id); } catch { /* a browser that keeps nothing */ }
+    remember(REMEMBERED, id);
     this.results.clear();
     this.root.dataset.state = 'working';
     this.poll();
   }
 
   async restore() {
-    let id = '';
-    try { id = sessionStorage.getItem(REMEMBERED) || ''; } catch { return; }
-    if (!id) return;
-    const answer = await this.server.look({id, known: 0}).catch(() => null);
+    const id = remembered(REMEMBERED);
+    const answer = id && await this.server.look({id, known: 0}).catch(() => null);
     if (answer && !answer.gone && !this.id) this.follow(id);
   }
 

@@ -4,6 +4,7 @@ import {createTable} from './table.js';
 import {bytes} from './train_words.js';
 import {node, served} from './text.js';
 
+const SILENT = 'The server does not answer. Is the program still running?';
 const IDLE = 4000; // ms between two questions while the tab is in sight: a training may have given a new model
 
 export function mount({element, trigger, server, upload}) {
@@ -12,7 +13,7 @@ export function mount({element, trigger, server, upload}) {
 
 class Models {
   constructor(root, trigger, server, upload) {
-    Object.assign(this, {root, trigger, server, upload, chosen: '', shown: '', token: '', begins: ''});
+    Object.assign(this, {root, trigger, server, upload, chosen: '', shown: '', token: '', begins: '', trouble: ''});
     this.find = selector => root.querySelector(selector);
     this.table = createTable(this.find('.models-table'), {
       label: 'Models', rowHeight: 38, empty: 'No model yet. Train one, or import one that somebody has exported.',
@@ -39,7 +40,7 @@ class Models {
       this.say(answer?.error || '');
       return answer?.error ? null : answer;
     } catch {
-      this.say('The server does not answer. Is the program still running?');
+      this.say(SILENT);
       return null;
     }
   }
@@ -52,14 +53,17 @@ class Models {
 
   async poll() {
     while (this.root.isConnected) {
-      if (document.visibilityState === 'visible' && this.root.offsetParent !== null && this.find('.models-message').hidden) await this.refresh();
+      if (document.visibilityState === 'visible' && this.root.offsetParent !== null) await this.refresh();
       await new Promise(done => setTimeout(done, this.table.rows().length ? IDLE : 500));
     }
   }
 
   async refresh() {
-    const answer = await this.ask('models');
-    if (!answer) return;
+    const answer = await this.server.models({}).catch(() => ({error: SILENT}));
+    const line = this.find('.models-message');
+    if (answer.error || line.textContent === this.trouble) this.say(answer.error || ''); // what was said of something else stays
+    this.trouble = answer.error || '';
+    if (answer.error) return;
     const now = JSON.stringify(answer);
     if (now === this.seen) return;
     this.seen = now;

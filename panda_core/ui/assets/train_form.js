@@ -17,7 +17,7 @@ export function createForm(form, {ask, upload, folders, example, say, onStarted}
 
 class TrainForm {
   constructor(form, options) {
-    Object.assign(this, options, {form, tab: `${Date.now()}-${Math.random()}`, excluded: new Map(), survey: null, job: null, halt: null, offer: null});
+    Object.assign(this, options, {form, tab: `${Date.now()}-${Math.random()}`, excluded: new Map(), survey: null, job: null, turn: 0, halt: null, offer: null});
     this.find = selector => form.querySelector(selector);
     this.field = name => form.elements[name];
     this.field('folder').placeholder = this.folders ? `e.g. ${this.example}` : 'Upload images instead';
@@ -172,7 +172,7 @@ class TrainForm {
     if (!(await this.loaded())) return false;
     const basis = this.basis();
     const found = await this.prepare('check');
-    if (!found?.survey) return false;
+    if (!found?.survey || this.field('folder').value !== JSON.parse(basis)[0]) return false; // it is of another folder by now
     this.survey = found.survey;
     this.checked = basis;
     if (!this.field('name').value) this.field('name').value = found.survey.folder.split(/[\\/]/).filter(Boolean).pop().slice(0, 60);
@@ -191,10 +191,10 @@ class TrainForm {
     place.hidden = false;
   }
 
-  /** What a check depends on besides the folder. */
+  /** What a check depends on, the folder first. */
   basis() {
     const values = {...this.base(), ...this.wanted().changes};
-    return JSON.stringify([[...this.excluded.keys()].sort(), values['data.minimum'], values['data.validation_fraction']]);
+    return JSON.stringify([this.field('folder').value, [...this.excluded.keys()].sort(), values['data.minimum'], values['data.validation_fraction']]);
   }
 
   async estimate() {
@@ -207,17 +207,19 @@ class TrainForm {
     this.find('.train-time').textContent = whole ? `About ${duration(whole)} for all trainings. One by itself: a${one.slice(1)}` : one;
   }
 
-  /** Begin a preparation and follow it to its end; null where it was cancelled or failed, which is said. */
+  /** Begin a preparation and follow it to its end; null where it was cancelled or failed, which is said, or another has taken its place. */
   async prepare(what) {
     if (!this.field('folder').value.trim()) { this.say('Type the folder of normal images, or upload some.'); return null; }
     this.say('');
+    const turn = ++this.turn;
     let now = await this.ask(what, this.request());
-    this.job = now?.id;
-    while (now && now.state === 'running') {
+    if (turn === this.turn) this.job = now?.id;
+    while (turn === this.turn && now?.state === 'running') {
       this.progress(now);
       await new Promise(done => setTimeout(done, TICK));
-      now = await this.ask('prepared', {id: this.job});
+      if (turn === this.turn) now = await this.ask('prepared', {id: this.job});
     }
+    if (turn !== this.turn) return null;
     this.progress(null);
     this.job = null;
     if (now?.message) this.say(now.message);
@@ -227,6 +229,7 @@ class TrainForm {
   progress(now) {
     const bar = this.find('.train-progress');
     bar.hidden = !now;
+    this.find('.train-estimate').disabled = Boolean(now); // it would take the place of a check
     if (!now) return;
     bar.querySelector('.train-bar').dataset.known = now.total ? 'yes' : 'no';
     bar.querySelector('i').style.width = now.total ? `${(100 * now.done) / now.total}%` : '30%';

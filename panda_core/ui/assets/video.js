@@ -1,4 +1,5 @@
 // The Video tab: choose a source, watch the scores come, look at any frame, move the boundary, take the result away.
+import {keepAlive, remember, remembered} from './memory.js';
 import {createTable} from './table.js';
 import {node, number, percent, served} from './text.js';
 import {Camera} from './video_camera.js';
@@ -12,6 +13,7 @@ const STEPS = 500; // of the boundary's slider
 const ROOM = 0.02; // of the scores' range beyond either end: at the ends none or all are above
 const NUDGE = 0.01; // of its range, for the bracket keys
 
+const REMEMBERED = 'panda-video'; // in the browser tab's memory: the video it has
 const TICK = 500; // ms between two questions while a job runs
 const RETRY = 2000; // ms after a question that got no answer
 const SILENT = 'The server does not answer. Is the program still running?';
@@ -21,6 +23,7 @@ export function mount({element, props, trigger, watch, upload, server}) {
   const screen = new Screen(element.querySelector('.video'), {props, trigger, upload, server});
   watch('value', () => screen.begun(props.value));
   screen.begun(props.value);
+  screen.restore();
 }
 
 class Screen {
@@ -71,6 +74,7 @@ class Screen {
     for (const button of this.root.querySelectorAll('.video-modes button')) button.addEventListener('click', () => this.choose(button.dataset.mode));
     for (const button of this.root.querySelectorAll('button[data-export]')) button.addEventListener('click', () => this.take(button.dataset.export));
     document.addEventListener('keydown', event => this.press(event));
+    keepAlive(() => this.run && !this.polled && this.parts.server.look({run: this.run, known: this.frames.packs()}));
   }
 
   /** How frames are to be shown. */
@@ -120,7 +124,17 @@ class Screen {
     if (value?.refused) { this.say(value.message, true); return; }
     if (!value?.run || value.run === this.run) return;
     this.clear(value.run);
+    remember(REMEMBERED, value.run);
     this.poll();
+  }
+
+  /** After a reload: the video that this browser tab had, if the server still has it. */
+  async restore() {
+    const run = remembered(REMEMBERED);
+    const answer = run && await this.parts.server.look({run, known: 0}).catch(() => null);
+    if (!answer || answer.gone || this.run) return;
+    this.begun({run});
+    if (answer.download) this.downloaded = `${run}/${answer.download.serial}`;
   }
 
   begin(source) {

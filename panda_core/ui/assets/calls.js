@@ -1,0 +1,13 @@
+/**
+ * The functions of the server, each of which throws where no answer came. Gradio's client (6.31) gives undefined then, as if a
+ * function had nothing to say.
+ */
+export function insist(server) {
+  return new Proxy(server, {
+    get: (functions, name) => async data => {
+      const answer = await functions[name](data);
+      if (answer === undefined) throw new Error('No answer');
+      return answer;
+    },
+  });
+}
