@@ -7,6 +7,8 @@ import difflib
 import math
 import types
 import typing
+from functools import reduce
+from operator import getitem
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from panda_core.errors import ConfigError
@@ -26,6 +28,11 @@ def dotted_names(values: dict[str, Any], prefix: str = "") -> list[str]:
     for key, value in values.items():
         names += dotted_names(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
     return names
+
+
+def value_at(values: dict[str, Any], dotted: str) -> Any:
+    """The leaf of a nested dict that `dotted_names` calls so."""
+    return reduce(getitem, dotted.split("."), values)
 
 
 def build(kind: type[T], values: Any, where: str) -> T:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -10,8 +12,10 @@ from typing import Any, Literal
 
 from panda_core.config import Config
 from panda_core.datasets import DATASETS
+from panda_core.datasets.catalogue import augment_of
 from panda_core.errors import ConfigError
 from panda_core.reproduction.systems import SYSTEMS, TRIVIAL, System, of_role, records_of
+from panda_core.strict import dotted_names, value_at
 
 What = Literal["table1", "table2", "table3", "fig3", "figures"]
 DEAREST = "panda-specific"
@@ -123,6 +127,18 @@ class Job:
         if config.percept.enabled and self.size <= 32:
             changes["percept.size"] = 96  # features of a picture of 32 pixels at 224 cost five times as much and hold no more
         return config.override(**changes)
+
+    @property
+    def digest(self) -> str:
+        """Of what is trained: of every field that differs from its default, so that a new field leaves it alone.
+
+        "" for the trivial baseline.
+        """
+        if self.system == TRIVIAL:
+            return ""
+        base, used = Config().to_dict(), self.config(augment_of(self.target.dataset, self.target.category)).to_dict()
+        differing = {name: value for name in dotted_names(used) if (value := value_at(used, name)) != value_at(base, name)}
+        return hashlib.sha256(json.dumps(differing, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def _share(self) -> float:

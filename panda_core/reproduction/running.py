@@ -13,8 +13,6 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +45,7 @@ from panda_core.reproduction.plan import Job
 from panda_core.reproduction.record import Record, read_record, record_path, write_record
 from panda_core.reproduction.systems import SYSTEMS, TRIVIAL, System
 from panda_core.runs import RunDir
-from panda_core.strict import dotted_names
+from panda_core.strict import dotted_names, value_at
 
 if TYPE_CHECKING:
     from panda_core.calibration import Gathered
@@ -205,19 +203,16 @@ def _common(job: Job, system: System, data: Prepared) -> dict[str, Any]:
         "data_fingerprint": data.fingerprint,
         "version": package_version(),
         "versions": versions(),
+        "configuration": job.digest,
         "reduced": job.reduced,
     }
 
 
 def _overrides(system: System, config: Config) -> dict[str, Any]:
-    """Fields in which the training differed from the system's preset, by dotted name."""
+    """Fields in which the training differed from the system's preset, by dotted name; not what "auto" came to."""
     base, used = preset(system.preset).to_dict(), config.to_dict()
     names = [name for name in dotted_names(used) if name not in NOT_OVERRIDES and not (system.without and name.startswith("percept."))]
-    return {name: _at(used, name) for name in names if _at(used, name) != _at(base, name)}
-
-
-def _at(nested: dict[str, Any], dotted: str) -> Any:
-    return reduce(getitem, dotted.split("."), nested)
+    return {name: value_at(used, name) for name in names if value_at(base, name) not in ("auto", value_at(used, name))}
 
 
 def _trivial(job: Job, places: Places, data: Prepared, samples: Sequence[LabelledImage]) -> Record:
@@ -272,12 +267,18 @@ def _keep_scores(path: Path, samples: Sequence[LabelledImage], labels: NDArray[n
 
 
 def is_done(job: Job, out: Path) -> bool:
-    """Whether all records of the job are there, and are of an experiment of the same extent. Raises RecordError on a damaged one."""
-    for system in job.systems:
-        path = job_record_path(job, system.name, out)
-        if not path.is_file() or read_record(path).reduced != job.reduced:
-            return False
-    return True
+    """Whether all records of the job are there, and are of this experiment: of its extent and, where they say so, its configuration.
+
+    Raises RecordError on a damaged one.
+    """
+    return all(_is_of(job, job_record_path(job, system.name, out)) for system in job.systems)
+
+
+def _is_of(job: Job, path: Path) -> bool:
+    if not path.is_file():
+        return False
+    record = read_record(path)
+    return record.reduced == job.reduced and record.configuration in ("", job.digest)
 
 
 def job_record_path(job: Job, system: str, out: Path) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,11 @@ from reproduction.made_up import disc_job
 from panda_core.data.folders import labelled_test
 from panda_core.data.images import list_images
 from panda_core.errors import FolderError, TrainingError
+from panda_core.presets import PRESETS, preset
 from panda_core.reproduction import running
 from panda_core.reproduction.failures import read_failures
-from panda_core.reproduction.record import read_records
-from panda_core.reproduction.running import Places, run_job
+from panda_core.reproduction.record import read_records, write_record
+from panda_core.reproduction.running import Places, is_done, run_job
 from panda_core.reproduction.session import spread, standing, work_through
 from panda_core.runs import RunDir
 from panda_core.scoring.metrics import auroc
@@ -35,6 +38,20 @@ def test_one_training_gives_the_records_of_both_systems(finished: Places) -> Non
     kept = np.load(finished.scores(job, "best"))
     assert auroc(kept["labels"], kept["scores"]) == best.auroc
     assert best.normal + best.anomalous == len(kept["names"]) == len(labelled_test(finished.data / "mvtec_ad/bottle"))
+
+
+def test_a_record_of_another_configuration_is_not_that_of_the_job(
+    finished: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, out = disc_job("best"), tmp_path / "out"
+    shutil.copytree(finished.out, out)
+    assert is_done(job, out) and {record.configuration for record in read_records(out)} == {job.digest}
+    settings = preset("best").override(**{"train.settling_share": 0.2})
+    monkeypatch.setitem(PRESETS, "best", settings)
+    assert disc_job("best").digest != "" and not is_done(job, out), "the steps are the same, what is done in them is not"
+    for record in read_records(out):
+        write_record(out, dataclasses.replace(record, configuration=""))
+    assert is_done(job, out), "older records do not say it"
 
 
 def test_the_training_is_not_shown_the_test_split(finished: Places) -> None:
@@ -131,19 +148,17 @@ def test_two_processes_share_the_jobs(places: Places) -> None:
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_replaced_and_its_job_noted(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for the engine's trivial baseline ends the process, as the kernel does where memory is short."""
+    """The first file that is opened once the job has begun ends the process, as the kernel does where memory is short."""
     (places.runs / "sitecustomize.py").parent.mkdir(parents=True)
     (places.runs / "sitecustomize.py").write_text(
-        "import os, threading, time\n"
+        "import os, sys\n"
         f"mark = {str(places.runs / 'died')!r}\n"
-        "def watch():\n"
-        f"    folder = {str(places.runs / disc_job('trivial').name)!r}\n"
-        "    while not os.path.exists(folder + '/session'):\n"
-        "        time.sleep(0.001)\n"
-        "    open(mark, 'w').close()\n"
-        "    os._exit(9)\n"
-        "if not os.path.exists(mark):\n"
-        "    threading.Thread(target=watch, daemon=True).start()\n"
+        f"begun = {str(places.runs / disc_job('trivial').name / 'session')!r}\n"
+        "def hook(event, arguments):\n"
+        "    if event == 'open' and os.path.exists(begun) and not os.path.exists(mark):\n"
+        "        os.mkdir(mark)\n"
+        "        os._exit(9)\n"
+        "sys.addaudithook(hook)\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(places.runs), str(Path(__file__).resolve().parents[2])]))
     jobs = [disc_job("trivial"), disc_job("trivial", seed=1)]
