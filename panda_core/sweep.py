@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from panda_core.config import Config
 from panda_core.durable import read_object, replace_text
-from panda_core.errors import ConfigError, TrainingError
+from panda_core.errors import ConfigError, FolderError, TrainingError
 from panda_core.runs import LAUNCH_GRACE, LOCK_TIMEOUT
 
 MOST_TRIALS = 64
@@ -131,10 +131,12 @@ class Sweep:
     ) -> Sweep:
         """Check every combination, make the folder and write sweep.json.
 
-        Raises ConfigError where the grid is empty or too large or a combination is not a valid configuration, TrainingError where
-        the folder holds a search already or cannot be made.
+        Raises ConfigError where the grid is empty or too large or a combination is not a valid configuration, FolderError where
+        ``data`` is no folder, TrainingError where the folder holds a search already or cannot be made.
         """
         check_grid(base, grid)
+        if not Path(data).is_dir():
+            raise FolderError(f"{data} is not a folder. Give the path of a folder with normal images.")
         path = Path(path).resolve()
         if (path / "sweep.json").exists():
             raise TrainingError(

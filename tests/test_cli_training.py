@@ -29,6 +29,12 @@ def test_a_done_training_is_not_gone_on_with(capsys: Captured, tiny_run: RunDir,
     assert run.status() == tiny_run.status()
 
 
+@pytest.mark.parametrize("option", [("--preset", "best"), ("--name", "Other")])
+def test_what_resume_would_ignore_is_refused(capsys: Captured, tmp_path: Path, option: tuple[str, str]) -> None:
+    code, _, err = call(capsys, "train", "--run", tmp_path / "run", "--resume", *option)
+    assert code == 2 and "takes data and settings from the run" in err
+
+
 @pytest.mark.parametrize(("named", "taken"), [((), "cuda:1"), (("--device", "cpu"), "cpu")])
 def test_resume_stays_on_the_device_unless_told_otherwise(
     capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...], taken: str

@@ -15,10 +15,11 @@ from click.testing import CliRunner
 from safetensors.numpy import save_file
 
 from panda_core import sweeper as sweeper_module
+from panda_core.__main__ import run
 from panda_core.cli.sweeping import parse_row
 from panda_core.cli.sweeping import sweep as command
 from panda_core.config import Config
-from panda_core.errors import ConfigError, TrainingError
+from panda_core.errors import ConfigError, FolderError, TrainingError
 from panda_core.presets import preset
 from panda_core.runs import RunDir
 from panda_core.sweep import MOST_TRIALS, Sweep, Trial
@@ -273,5 +274,24 @@ def test_the_command_reads_grids_and_shows_what_was_found(tmp_path: Path) -> Non
     shown = CliRunner().invoke(command, ["--out", str(search.path), "--show", "--json"], catch_exceptions=False)
     document = json.loads(shown.stdout)
     assert document["best"] in (2, 3) and len(document["trials"]) == 4
-    for wrong in (["--out", "x"], ["d", "--out", "x", "--grid", "seed"], ["d", "--out", "x", "--show"]):
+    for wrong in (
+        ["--out", str(search.path), "--show", "--preset", "best"],
+        ["--out", "x"],
+        ["d", "--out", "x", "--grid", "seed"],
+        ["d", "--out", "x", "--show"],
+    ):
         assert CliRunner().invoke(command, wrong).exit_code == 2
+
+
+def test_a_folder_that_is_not_there_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match="is not a folder"):
+        Sweep.create(tmp_path / "search", tmp_path / "absent", preset("tiny"), GRID)
+    assert not (tmp_path / "search").exists()
+
+
+@pytest.mark.parametrize(("ends", "code"), [("failed", 1), ("done", 0)])
+def test_the_exit_code_tells_whether_any_training_gave_a_model(tmp_path: Path, ends: str, code: int) -> None:
+    search = make_sweep(tmp_path)
+    finish = finish_well if ends == "done" else lambda one: one.write_status("failed", detail="No.")
+    lead(search, FakeJobs(tmp_path / "runs", finish))  # type: ignore[arg-type]
+    assert run(["sweep", "--out", str(search.path), "--show"]) == code

@@ -52,17 +52,19 @@ def reproduce(
     tables_only: bool,
     as_json: bool,
     device: str,
-) -> None:
+) -> int:
     """Measure what the paper's tables and figures show, and write them: table1, table2, table3, fig3, figures, or all.
 
     Each run leaves one JSON record in OUT/records; a record that is there is not made again, so the same command goes on after any
-    interruption. Ctrl-C stops the present trainings with a checkpoint. A run that fails is noted, and the others go on.
+    interruption. Ctrl-C stops the present trainings with a checkpoint. A run that fails is noted, and the others go on; the exit code is 1
+    then. A record of another extent or configuration is replaced: give another --out to keep it.
 
     \b
     Example:  panda reproduce all --data ~/datasets --workers 2 --dry-run
               panda reproduce table1 --data ~/datasets --only best/elpv
     """
     from panda_core.datasets import data_root
+    from panda_core.reproduction.failures import FAILED
     from panda_core.reproduction.plan import chosen, make_plan
     from panda_core.reproduction.record import read_records
     from panda_core.reproduction.running import Places
@@ -78,12 +80,15 @@ def reproduce(
     places = Places(data=root, runs=runs.resolve(), out=place.resolve(), device=device)
     if dry_run:
         _show(jobs, places, workers, as_json, basis=places.out if read_records(places.out) else out)
-        return
+        return 0
     places.out.mkdir(parents=True, exist_ok=True)
-    went_through = tables_only or _work(jobs, places, workers)
+    failed = [] if tables_only else _work(jobs, places, workers)
     _write(parts, plan, places)
-    if not went_through:
+    if failed is None:
         raise click.Abort
+    if failed:
+        ERR.print(f"{len(failed)} of {len(jobs)} runs failed; {places.out / FAILED} says why. The same command tries them again.")
+    return 1 if failed else 0
 
 
 def _budget(quick: bool, full: bool) -> Budget:
@@ -106,22 +111,24 @@ def _share(jobs: list[Job], part: str) -> list[Job]:
     return jobs[int(first) - 1 :: int(count)]
 
 
-def _work(jobs: list[Job], places: Places, workers: int) -> bool:
-    """False where somebody asked to stop."""
+def _work(jobs: list[Job], places: Places, workers: int) -> list[Job] | None:
+    """The jobs that failed; None where somebody asked to stop."""
     from panda_core.reproduction.running import is_done
     from panda_core.reproduction.session import spread
 
     with progress("Reproducing") as update:
+        failed: list[Job] = []
         over = sum(is_done(job, places.out) for job in jobs)
         update(over, len(jobs))
 
         def on_end(job: Job, failure: str) -> None:
             nonlocal over
             over += 1
+            failed.extend([job] if failure else [])
             update(over, len(jobs))
             ERR.print(f"{job.name}: {'failed: ' + failure if failure else 'done'}")
 
-        return spread(jobs, places, workers=workers, on_end=on_end)
+        return failed if spread(jobs, places, workers=workers, on_end=on_end) else None
 
 
 def _show(jobs: list[Job], places: Places, workers: int, as_json: bool, *, basis: Path) -> None:

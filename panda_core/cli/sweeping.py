@@ -44,20 +44,21 @@ def sweep(
     show: bool,
     as_json: bool,
     device: str,
-) -> None:
+) -> int:
     """Train every combination of a few fields' values on DATA and name the best.
 
     Each combination is a run like any other (see: panda jobs). They are compared by the AUROC on images held out from training,
-    against known anomalies or synthetic ones; test images are not looked at. Ctrl-C stops the search and keeps what it has.
+    against known anomalies or synthetic ones; test images are not looked at. Ctrl-C stops the search and keeps what it has. The exit code
+    is 1 where no training gave a model.
 
     \b
     Example:  panda sweep parts/ --out searches/parts --grid loss.adversarial_weight=0.01,0.05 --grid train.critic_lr=1e-4,3e-4
               panda sweep --out searches/parts --resume
     """
     if resume or show:
-        if data or rows or changes or parent or exclude:
+        if data or rows or changes or parent or exclude or not by_default("preset"):
             raise click.UsageError(
-                "--resume and --show take data and grid from --out; leave out DATA, --grid, --from, --set and --exclude."
+                "--resume and --show take data and grid from --out; leave out DATA, --grid, --preset, --from, --set and --exclude."
             )
         if resume and not by_default("device"):
             raise click.UsageError("A search goes on where it began; leave out --device.")
@@ -76,13 +77,19 @@ def sweep(
     if as_json:
         best = status.best
         print_json({"state": status.state, "trials": [asdict(trial) for trial in status.trials], "best": best.number if best else None})
-        return
+        return _code(status)
     OUT.print(_table(search, status))
     if status.best is not None:
         ERR.print(
             f"Best on held-out images: run {status.best.run}, whose folder holds the model. Its figure chose it and so flatters it: say so "
             "when you report it, and measure it on other images."
         )
+    return _code(status)
+
+
+def _code(status: SearchStatus) -> int:
+    """1 where all that was tried failed."""
+    return 1 if status.tried and status.best is None and all(trial.state == "failed" for trial in status.trials) else 0
 
 
 def _lead(search: Sweep) -> None:

@@ -86,8 +86,10 @@ def train(
     from panda_core.worker import is_helper_process, work
 
     if resume:
-        if data or changes or exclude or parent:
-            raise click.UsageError("--resume takes data and settings from the run; leave out DATA, --set, --from and --exclude.")
+        if data or changes or exclude or parent or name or not by_default("preset"):
+            raise click.UsageError(
+                "--resume takes data and settings from the run; leave out DATA, --preset, --name, --set, --from and --exclude."
+            )
         run = RunDir.open(run_path)
         if run.status().state == "done":
             raise TrainingError(f"{run.path} is done; there is nothing to go on with. Its model is {run.model_path}.")
@@ -190,7 +192,7 @@ def _watch(run: RunDir) -> Iterator[None]:
     help="labelled: known anomalies; synthetic: made from the normal images; tail: a false-alarm rate; auto: labelled "
     "with four anomalies or more, else synthetic, and the tail where that gives no boundary.",
 )
-@click.option("--false-alarm-rate", type=float, help="Rate the tail boundary guarantees, e.g. 0.01.")
+@click.option("--false-alarm-rate", type=float, help="Rate the tail boundary aims at, e.g. 0.01.")
 @device_option
 def calibrate(
     folder: Path, model: str, out: Path, anomalies: Path | None, boundary: str, false_alarm_rate: float | None, device: str

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 from reproduction.made_up import disc_job, made_up
 
-from panda_core.__main__ import COMMANDS
+from panda_core.__main__ import COMMANDS, run
 from panda_core.cli.reproducing import reproduce
 from panda_core.cli.training import parse_change
 from panda_core.presets import preset
@@ -94,6 +94,18 @@ def test_a_rehearsal_goes_from_nothing_to_tables(data_root: Path, tmp_path: Path
     before = {path: path.stat().st_mtime_ns for path in out.glob("records/*/*.json")}
     again = call("table2", "--data", data_root, "--out", tmp_path / "out", "--runs", tmp_path / "runs", "--quick", "--tables-only")
     assert again.exit_code == 0 and before == {path: path.stat().st_mtime_ns for path in out.glob("records/*/*.json")}
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_told_by_the_exit_code(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def reproduce_trivial(sets: str) -> int:
+        places = ["--data", str(data_root), "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+        return run(["reproduce", "table2", "--only", f"trivial/{sets}", "--seeds", "0", *places])
+
+    assert reproduce_trivial("*") == 1, "of two data sets there is one"
+    assert "1 of 2 runs failed" in capsys.readouterr().err
+    assert [record.category for record in read_records(tmp_path / "out")] == ["bottle"]
+    assert reproduce_trivial("mvtec_ad-bottle") == 0
 
 
 @pytest.mark.slow
