@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,8 +23,6 @@ from panda_core.scoring.fit import fit_calibration
 from panda_core.scoring.maps import combine, fit_maps
 from panda_core.scoring.metrics import pixel_auroc
 
-LARGEST_SIDE = 512
-"""Pixels; larger calibration images are reduced first. The networks see less than this anyway."""
 SYNTHETIC_PER_IMAGE = 2
 WEIGHT_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Tried shares of the second map in the shown one."""
@@ -37,7 +35,7 @@ class Gathered:
     normal: tuple[Evidence, ...]
     anomalous: tuple[Evidence, ...]
     masks: tuple[NDArray[np.bool_], ...]
-    """Of the synthetic anomalies, H x W each; empty for other sources."""
+    """Of the synthetic anomalies, as large as the maps; empty for other sources."""
     source: Source | None
     fingerprint: str
     unscored: tuple[str, ...] = ()
@@ -89,24 +87,29 @@ def gather(
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Gathered:
-    """The dear half of `calibrate`: read the images, make synthetic anomalies where needed, run the networks."""
-    normals, hashes = _read_all(normal_paths)
-    labelled, _ = _read_all(anomalous_paths)
-    source = _source(scoring, len(labelled))
+    """The dear half of `calibrate`: read the images, make synthetic anomalies where needed, run the networks.
+
+    Images are as large as they are when they are inspected, for the sake of the score, and so are held a few at a time.
+    """
+    known = [path for path in anomalous_paths if _read(path) is not None]
+    source = _source(scoring, len(known))
+    others = len(known) if source == "labelled" else SYNTHETIC_PER_IMAGE * len(normal_paths) if source == "synthetic" else 0
+    total = len(normal_paths) + others
+    usable: list[Path] = []
+    normal = list(_told(examine_images(model, _read_each(normal_paths, usable)), 0, total, on_progress))
     masks: list[NDArray[np.bool_]] = []
-    anomalous: list[Picture] = []
+    shown: Iterator[Picture] = iter(())
     if source == "labelled":
-        anomalous = labelled
-    elif source == "synthetic":
-        made = [make_anomaly(image, seed=seed * 1_000_003 + n) for n, image in enumerate(normals * SYNTHETIC_PER_IMAGE)]
-        anomalous, masks = [image for image, _ in made], [mask for _, mask in made]
-    total = len(normals) + len(anomalous)
+        shown = _read_each(known, [])
+    elif source == "synthetic" and normal:
+        shown = _make_each(usable, seed, masks, side=next(iter(normal[0].maps.values())).shape[0])
+    anomalous = list(_told(examine_images(model, shown), len(normal), total, on_progress))
     return Gathered(
-        normal=tuple(_examine(model, normals, 0, total, on_progress)),
-        anomalous=tuple(_examine(model, anomalous, len(normals), total, on_progress)),
+        normal=tuple(normal),
+        anomalous=tuple(anomalous),
         masks=tuple(masks),
         source=source,
-        fingerprint=hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest(),
+        fingerprint=hashlib.sha256("\n".join(sorted(map(content_hash, usable))).encode()).hexdigest(),
         unscored=getattr(model.detector, "unscored", ()),
     )
 
@@ -128,14 +131,11 @@ def _source(scoring: ScoringConfig, labelled: int) -> Source | None:
     return "labelled"
 
 
-def _examine(
-    model: Model, images: Sequence[Picture], done: int, total: int, on_progress: Callable[[int, int], None], *, batch: int = 8
-) -> list[Evidence]:
-    found: list[Evidence] = []
-    for start in range(0, len(images), batch):
-        found += examine_images(model, images[start : start + batch], batch=batch)
-        on_progress(done + len(found), total)
-    return found
+def _told(found: Iterable[Evidence], done: int, total: int, on_progress: Callable[[int, int], None]) -> Iterator[Evidence]:
+    """The same, each counted."""
+    for number, evidence in enumerate(found, start=done + 1):
+        on_progress(number, total)
+        yield evidence
 
 
 def _map_weights(
@@ -145,33 +145,40 @@ def _map_weights(
     names = list(normal[0].maps)
     if len(names) != 2:
         return None
-    side = normal[0].maps[names[0]].shape[0]
-    small = [cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA) > 0 for mask in masks]
     table = {name: [evidence.maps[name] for evidence in normal] for name in names}
     best, best_area = None, -1.0
     for share in WEIGHT_STEPS:
         weights = {names[0]: 1 - share, names[1]: share}
         stats = fit_maps(table, smoothing=scoring.smoothing, weights=weights)
         shown = [combine(evidence.maps, stats, smoothing=scoring.smoothing) for evidence in anomalous]
-        area = pixel_auroc(small, shown)
+        area = pixel_auroc(masks, shown)
         if area > best_area:
             best, best_area = weights, area
     return best
 
 
-def _read_all(paths: Sequence[Path]) -> tuple[list[Picture], list[str]]:
-    """The images that can be read, and the hashes of their files."""
-    images, hashes = [], []
+def _read(path: Path) -> Picture | None:
+    """The image; None where it cannot be read: the folder scan has listed it, and a file lost since then only makes the sample smaller."""
+    try:
+        return read_image(path)
+    except ImageError:
+        return None
+
+
+def _read_each(paths: Iterable[Path], usable: list[Path]) -> Iterator[Picture]:
+    """The images that can be read, one at a time; adds their paths to ``usable``."""
     for path in paths:
-        try:
-            image, digest = read_image(path), content_hash(path)
-        except ImageError:
-            continue  # the folder scan has listed it; a file lost since then only makes the sample smaller
-        longest = max(image.shape[:2])
-        if longest > LARGEST_SIDE:
-            scale = LARGEST_SIDE / longest
-            size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        images.append(image)
-        hashes.append(digest)
-    return images, hashes
+        image = _read(path)
+        if image is not None:
+            usable.append(path)
+            yield image
+
+
+def _make_each(paths: Sequence[Path], seed: int, masks: list[NDArray[np.bool_]], *, side: int) -> Iterator[Picture]:
+    """SYNTHETIC_PER_IMAGE anomalies of each image, one at a time; adds their masks, side x side, to ``masks``."""
+    for number, path in enumerate([*paths] * SYNTHETIC_PER_IMAGE):
+        image = _read(path)
+        if image is not None:
+            changed, mask = make_anomaly(image, seed=seed * 1_000_003 + number)
+            masks.append(cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA) > 0)
+            yield changed

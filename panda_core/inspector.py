@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ from panda_core.scoring.maps import resize_map, standardise
 
 Item = str | Path | np.ndarray
 Mask = NDArray[np.bool_]
+T = TypeVar("T")
 BATCH_PIXELS = 50_000_000
 """Of decoded images that wait for the network together."""
 
@@ -39,15 +40,13 @@ def model_device(model: Model) -> torch.device:
     return next(chain(model.detector.parameters(), model.detector.buffers())).device
 
 
-def examine_images(model: Model, images: Sequence[Picture], *, batch: int = 8) -> list[Evidence]:
-    """Uncalibrated evidence of H x W x 3 uint8 images of any size, in batches.
+def examine_images(model: Model, images: Iterable[Picture], *, batch: int = 8) -> Iterator[Evidence]:
+    """Uncalibrated evidence of H x W x 3 uint8 images of any size, in batches; no more than a batch of them is held.
 
     In fp32 a batch gives what its images give alone, to 1e-5; the same image on the same device and thread count, the same bits.
     """
-    found: list[Evidence] = []
-    for start in range(0, len(images), batch):
-        found += _examine_batch(model, images[start : start + batch])
-    return found
+    for group in _groups(images, batch, _pixels):
+        yield from _examine_batch(model, group)
 
 
 def _examine_batch(model: Model, images: Sequence[Picture], seen_at: Mask | None = None) -> list[Evidence]:
@@ -186,17 +185,26 @@ def _read(item: Item) -> tuple[str, Picture]:
 
 def _read_groups(items: Iterable[Item], batch: int) -> Iterator[list[tuple[str, Picture] | ImageError]]:
     """Decoded images, ``batch`` at a time, fewer where they are so large that they would fill the memory."""
-    group: list[tuple[str, Picture] | ImageError] = []
+    return _groups(map(_try_read, items), batch, lambda entry: 0 if isinstance(entry, ImageError) else _pixels(entry[1]))
+
+
+def _groups(entries: Iterable[T], batch: int, weigh: Callable[[T], int]) -> Iterator[list[T]]:
+    """``batch`` at a time, fewer where their pixels reach BATCH_PIXELS."""
+    group: list[T] = []
     pixels = 0
-    for item in items:
-        entry = _try_read(item)
+    for entry in entries:
         group.append(entry)
-        pixels += 0 if isinstance(entry, ImageError) else entry[1].shape[0] * entry[1].shape[1]
+        pixels += weigh(entry)
         if len(group) == batch or pixels >= BATCH_PIXELS:
             yield group
             group, pixels = [], 0
     if group:
         yield group
+
+
+def _pixels(image: Picture) -> int:
+    height, width = image.shape[:2]
+    return int(height * width)
 
 
 def _try_read(item: Item) -> tuple[str, Picture] | ImageError:

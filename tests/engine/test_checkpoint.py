@@ -375,7 +375,7 @@ def test_an_uncalibrated_model_loads_but_cannot_inspect(tiny_model: Path, tmp_pa
     model.calibration = None
     save_model(tmp_path / "raw", model)
     loaded = load_model(tmp_path / "raw")
-    assert loaded.calibration is None and examine_images(loaded, normal_pictures[:1])
+    assert loaded.calibration is None and list(examine_images(loaded, normal_pictures[:1]))
     with pytest.raises(ModelError, match="not calibrated"):
         Inspector(loaded)
     assert read_card(tmp_path / "raw").calibration == {}

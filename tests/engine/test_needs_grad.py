@@ -46,4 +46,4 @@ def test_a_detector_that_needs_gradients_gets_them(inspector: Inspector, normal_
 
 def test_a_detector_that_does_not_say_so_gets_none(inspector: Inspector, normal_pictures: list[np.ndarray]) -> None:
     with pytest.raises(RuntimeError, match="does not require grad"):
-        examine_images(model_with(MeanColour(needs_grad=False), inspector), normal_pictures[:1])
+        list(examine_images(model_with(MeanColour(needs_grad=False), inspector), normal_pictures[:1]))
