@@ -85,7 +85,8 @@ class TrainConfig:
     batch: int = 15
     """Images in a step, of all devices together."""
     adversarial_batch: int = 15
-    """Images of each batch on which the adversarial game is played; the critic costs most of a step."""
+    """Images of each device's part of a batch on which the adversarial game is played, at most; the critic costs most of a step.
+    Several devices so play on more images, and each moves its own attention centres; the first one's are kept."""
     optimiser: Literal["adam", "adamw"] = "adam"
     """The paper has Adam."""
     generator_lr: float = 7e-6
