@@ -193,7 +193,7 @@ PEERS = {
         64,
         ganomaly,
         {"batch_size": 32},
-        f"64 pixels, {GANOMALY_STEPS} training steps",
+        f"64 pixels, {GANOMALY_STEPS} training steps, rounded up to whole epochs",
         batch=32,
         steps=GANOMALY_STEPS,
         errors=ganomaly_errors,
@@ -202,8 +202,8 @@ PEERS = {
         256,
         efficient_ad,
         {"teacher_out_channels": Teacher.channels},
-        f"{EFFICIENT_AD_STEPS} training steps, not 70,000; EfficientNet-Lite0 itself as the teacher, not a network distilled from another; "
-        "images of the other data sets in place of ImageNet's",
+        f"{EFFICIENT_AD_STEPS} training steps, rounded up to whole epochs, not 70,000; EfficientNet-Lite0 itself as the teacher, "
+        "not a network distilled from another; images of the other data sets in place of ImageNet's",
         batch=1,
         steps=EFFICIENT_AD_STEPS,
         finish=efficient_ad_quantiles,
