@@ -83,6 +83,17 @@ class BatchSession(Work):
         if self._on_mark is not None:
             self._on_mark(batch.model, batch.rows[number], mark or "")
 
+    def marks(self) -> dict[str, str]:
+        """Number of a row, as JSON wants names -> what the person says of it."""
+        return {} if self.batch is None else {str(number): mark for number, mark in self.batch.marks.items()}
+
+    def marked_elsewhere(self, model: str, path: Path, mark: str) -> None:
+        """What the person has said of one of these images outside of the batch: as `mark`, which is not told again."""
+        batch = self.batch
+        if batch is not None and batch.model == model:
+            for row in [row for row in batch.rows if row.path == path]:
+                batch.mark(row.id, mark or None)
+
     def results(self) -> Results:
         """The batch at the person's thresholds. Raises PandaError without a batch."""
         if self.batch is None or not self.batch.rows:

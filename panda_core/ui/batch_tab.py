@@ -78,6 +78,11 @@ class BatchTab:
         session = self._session(event._data)
         return session.thresholds if session else (None, None)
 
+    def marked_elsewhere(self, model: str, path: Path, mark: str) -> None:
+        """The person has marked an image in another tab: rows of it in batches of this model show that, too."""
+        for session in self.sessions.all():
+            session.marked_elsewhere(model, path, mark)
+
     def _build(self) -> None:
         with gr.Column(elem_id="batch", min_width=0):
             with gr.Row(elem_id="batch-source"):
@@ -107,7 +112,10 @@ class BatchTab:
 
         def look(data: Any) -> dict[str, Any]:
             session, known = self._session(data), field(data, "known")
-            return GONE if session is None else session.message(known if isinstance(known, int) and known > 0 else 0)
+            if session is None:
+                return GONE
+            message = session.message(known if isinstance(known, int) and known > 0 else 0)
+            return message | {"marks": session.marks()} if field(data, "marks") is True else message
 
         def judge(data: Any) -> dict[str, Any]:
             session, known = self._session(data), field(data, "known")

@@ -113,7 +113,7 @@ class _Page:
     def _build_tabs(self, examples: Sequence[Path], history: History | None, roots: Sequence[Path]) -> None:
         recorder = self.recorder
         with gr.Tab("Inspect", id="inspect"):
-            marks: dict[str, Any] = {"on_mark": recorder.mark, "mark_of": recorder.mark_of} if recorder else {}
+            marks: dict[str, Any] = {"on_mark": self._marked_alone, "mark_of": recorder.mark_of} if recorder else {}
             self.inspect = InspectTab(self._remembering("single"), self.model, self.status, examples=examples, **marks)
         with gr.Tab("Batch", id="batch"):
             self.batch = BatchTab(
@@ -142,6 +142,11 @@ class _Page:
     def _seen_in_batch(self, inspection: Inspection, _row: Row) -> None:
         assert self.recorder is not None
         self.recorder.seen(inspection, source="batch")
+
+    def _marked_alone(self, inspection: Inspection, mark: str) -> None:
+        assert self.recorder is not None
+        self.recorder.mark(inspection, mark)
+        self.batch.marked_elsewhere(inspection.model, Path(inspection.source), mark)
 
     def _marked_in_batch(self, model: str, row: Row, mark: str) -> None:
         assert self.recorder is not None

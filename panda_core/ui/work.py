@@ -89,6 +89,10 @@ class Register(Generic[AnyWork]):
         if not self._connected:
             self._watch(person, work)
 
+    def all(self) -> list[AnyWork]:
+        """The work of every browser tab."""
+        return list(self._works.values())
+
     def find(self, name: Any) -> AnyWork | None:
         """The work that a browser names, and notes that it is wanted. ``name`` may be anything."""
         work = self._works.get(name) if isinstance(name, str) else None

@@ -357,6 +357,7 @@ def test_a_reload_brings_the_batch_back_with_its_marks_and_saves_nothing_twice(v
     saved: list[Any] = []
     visit.page.on("download", lambda download: saved.append(download))
     visit.page.reload()
+    visit.page.wait_for_selector(".sheet-empty, .sheet-row")
     visit.wait_for_all(41)
     assert visit.column(8)[0] == "anomalous"
     visit.page.wait_for_selector("[data-export=csv]:not([disabled])")

@@ -51,6 +51,13 @@ def test_a_batch_is_opened_marked_and_found_again_in_the_history(
     visit.page.wait_for_selector('.viewer[data-name="spot_4.png"]')
     visit.page.keyboard.press("a")
     visit.page.wait_for_selector('.viewer[data-mark="anomalous"]')
+    visit.page.keyboard.press("ArrowLeft")
+    visit.page.wait_for_selector('.viewer[data-name="spot_3.png"]:not([data-mark="anomalous"])')
+    visit.page.keyboard.press("ArrowRight")
+    visit.page.wait_for_selector('.viewer[data-name="spot_4.png"][data-mark="anomalous"]')
+    visit.page.get_by_role("tab", name="Batch").click()
+    visit.page.locator("#batch-results [role=row]", has_text="spot_4.png").filter(has_text="anomalous").wait_for()
+    visit.page.locator("#batch-results [role=row]", has_text="spot_4.png").locator("text=anomalous").nth(1).wait_for()
 
     visit.page.get_by_role("tab", name="History").click()
     row = visit.page.locator("#history [role=row]", has_text="spot_4.png")

@@ -242,6 +242,15 @@ def test_two_browser_tabs_do_not_mix(desk: Desk) -> None:
     assert (all_of_it.thresholds, part.thresholds) == ((0.0, 1.0), (None, None))
 
 
+def test_a_mark_that_is_given_in_another_tab_reaches_the_row(desk: Desk) -> None:
+    session = desk.inspect("ann")
+    for mark, shown in (("anomalous", {"1": "anomalous"}), ("", {})):
+        desk.tab.marked_elsewhere("leaf", desk.folder / "1.png", mark)
+        desk.tab.marked_elsewhere("xray", desk.folder / "2.png", "normal")
+        assert desk.call("look", id=session.id, known=5, marks=True)["marks"] == shown
+    assert "marks" not in desk.call("look", id=session.id, known=5)
+
+
 def test_opening_a_row_gives_the_files_in_the_order_shown(desk: Desk) -> None:
     session = desk.inspect("ann")
     event = desk.event(session, order=[3, 1, 0], index=1)

@@ -63,6 +63,9 @@ export class Batch {
     this.find('.batch-cancel').addEventListener('click', event => { event.target.disabled = true; this.cancel(); });
     this.find('.batch-reset').addEventListener('click', () => { this.boundary.reset(); this.pixel.reset(); this.judge(); this.settle(); });
     this.find('.batch-table').addEventListener('keydown', event => this.press(event));
+    // Marks may have been given in another tab meanwhile.
+    new IntersectionObserver(seen => seen.some(one => one.isIntersecting) && this.id && this.ask('look', {known: this.known, marks: true})).observe(this.root);
+    keepAlive(() => this.id && !this.polled && this.server.look({id: this.id, known: this.known}));
     acceptDrops(this.root.closest('#batch'), {
       kinds: this.root.dataset.kinds, hint: HINT, take: (files, left) => this.send(files, left), refuse: text => this.showMessage(text, true),
     });
@@ -157,6 +160,7 @@ export class Batch {
     if (value.thresholds) this.showThresholds(value.thresholds);
     if (value.rows?.length && value.from <= this.known) this.take(value);
     if (value.regions) this.recount(value);
+    if (value.marks) this.table.updateRows(this.table.rows().map(({id}) => ({id, mark: value.marks[id] ?? null})));
     if (value.job) this.showJob(value.job);
     const bad = value.message || value.job?.message;
     this.showMessage(bad || value.note || '', Boolean(bad));
