@@ -95,21 +95,22 @@ def gather(
     source = _source(scoring, len(known))
     others = len(known) if source == "labelled" else SYNTHETIC_PER_IMAGE * len(normal_paths) if source == "synthetic" else 0
     total = len(normal_paths) + others
-    usable: list[Path] = []
+    usable: dict[Path, str] = {}
     normal = list(_told(examine_images(model, _read_each(normal_paths, usable)), 0, total, on_progress))
     masks: list[NDArray[np.bool_]] = []
     shown: Iterator[Picture] = iter(())
     if source == "labelled":
-        shown = _read_each(known, [])
+        shown = _read_each(known, {})
     elif source == "synthetic" and normal:
-        shown = _make_each(usable, seed, masks, side=next(iter(normal[0].maps.values())).shape[0])
+        total = len(normal) * (1 + SYNTHETIC_PER_IMAGE)
+        shown = _make_each([*usable], seed, masks, side=next(iter(normal[0].maps.values())).shape[0])
     anomalous = list(_told(examine_images(model, shown), len(normal), total, on_progress))
     return Gathered(
         normal=tuple(normal),
         anomalous=tuple(anomalous),
         masks=tuple(masks),
         source=source,
-        fingerprint=hashlib.sha256("\n".join(sorted(map(content_hash, usable))).encode()).hexdigest(),
+        fingerprint=hashlib.sha256("\n".join(sorted(usable.values())).encode()).hexdigest(),
         unscored=getattr(model.detector, "unscored", ()),
     )
 
@@ -157,28 +158,30 @@ def _map_weights(
     return best
 
 
-def _read(path: Path) -> Picture | None:
-    """The image; None where it cannot be read: the folder scan has listed it, and a file lost since then only makes the sample smaller."""
+def _read(path: Path) -> tuple[Picture, str] | None:
+    """The image and its content's hash; None where it cannot be read: the folder scan has listed it, and a file lost since then only makes
+    the sample smaller.
+    """
     try:
-        return read_image(path)
+        return read_image(path), content_hash(path)
     except ImageError:
         return None
 
 
-def _read_each(paths: Iterable[Path], usable: list[Path]) -> Iterator[Picture]:
-    """The images that can be read, one at a time; adds their paths to ``usable``."""
+def _read_each(paths: Iterable[Path], usable: dict[Path, str]) -> Iterator[Picture]:
+    """The images that can be read, one at a time; adds their paths and hashes to ``usable``."""
     for path in paths:
-        image = _read(path)
-        if image is not None:
-            usable.append(path)
-            yield image
+        read = _read(path)
+        if read is not None:
+            usable[path] = read[1]
+            yield read[0]
 
 
 def _make_each(paths: Sequence[Path], seed: int, masks: list[NDArray[np.bool_]], *, side: int) -> Iterator[Picture]:
     """SYNTHETIC_PER_IMAGE anomalies of each image, one at a time; adds their masks, side x side, to ``masks``."""
     for number, path in enumerate([*paths] * SYNTHETIC_PER_IMAGE):
-        image = _read(path)
-        if image is not None:
-            changed, mask = make_anomaly(image, seed=seed * 1_000_003 + number)
+        read = _read(path)
+        if read is not None:
+            changed, mask = make_anomaly(read[0], seed=seed * 1_000_003 + number)
             masks.append(cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA) > 0)
             yield changed

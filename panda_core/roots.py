@@ -28,11 +28,15 @@ def open_place(text: str, roots: Sequence[Path], *, wanted: str, error: type[Pan
     return place
 
 
-def existing_place(text: str, roots: Sequence[Path], *, wanted: str, error: type[PandaError]) -> Path:
-    """`open_place`, and it is there: to be asked before anything makes room for what it holds. Raises ``error``."""
+def existing_place(text: str, roots: Sequence[Path], *, wanted: str, error: type[PandaError], folder: bool = True) -> Path:
+    """`open_place`, and it is there (and a ``folder``): to be asked before anything makes room for what it holds. Raises ``error``."""
     place = open_place(text, roots, wanted=wanted, error=error)
-    if not place.exists():
-        raise error(f"There is no {place}. Type the path of {wanted}.")
+    try:
+        there, fits = place.exists(), place.is_dir() or not folder
+    except OSError as problem:  # a name too long, a folder that may not be looked into
+        raise error(f"{place} cannot be opened ({problem.strerror}). Type the path of {wanted}.") from problem
+    if not there or not fits:
+        raise error(f"{f'{place} is not a folder' if there else f'There is no {place}'}. Type the path of {wanted}.")
     return place
 
 

@@ -52,8 +52,8 @@ class Searches:
         device: str = "auto",
         low_priority: bool = True,
     ) -> Sweep:
-        """Make a search folder and start its process. Raises ConfigError and TrainingError as `Sweep.create` does."""
-        check_grid(base, grid)  # before a folder is claimed for it
+        """Make a search folder and start its process. Raises ConfigError, FolderError and TrainingError as `Sweep.create` does."""
+        check_grid(base, grid, data=data)  # before a folder is claimed for it
         path = self.shelf.claim(name)
         sweep = Sweep.create(path, data, base, grid, name=name, parent=parent, exclude=exclude, device=device, low_priority=low_priority)
         self._launch(sweep)

@@ -134,9 +134,7 @@ class Sweep:
         Raises ConfigError where the grid is empty or too large or a combination is not a valid configuration, FolderError where
         ``data`` is no folder, TrainingError where the folder holds a search already or cannot be made.
         """
-        check_grid(base, grid)
-        if not Path(data).is_dir():
-            raise FolderError(f"{data} is not a folder. Give the path of a folder with normal images.")
+        check_grid(base, grid, data=data)
         path = Path(path).resolve()
         if (path / "sweep.json").exists():
             raise TrainingError(
@@ -249,11 +247,14 @@ class Sweep:
         return late or status.state == "running"
 
 
-def check_grid(base: Config, grid: Mapping[str, Sequence[Value]]) -> list[Config]:
+def check_grid(base: Config, grid: Mapping[str, Sequence[Value]], *, data: str | Path | None = None) -> list[Config]:
     """The configuration of every combination, in the grid's order.
 
-    Raises ConfigError where the grid is empty or too large, or a combination is not a valid configuration.
+    Raises ConfigError where the grid is empty or too large, or a combination is not a valid configuration, FolderError where ``data``
+    is given and no folder.
     """
+    if data is not None and not Path(data).is_dir():
+        raise FolderError(f"{data} is not a folder. Give the path of a folder with normal images.")
     if not grid or not all(grid.values()):
         raise ConfigError("The grid is empty. Name fields and values, e.g. loss.adversarial_weight=0.01,0.05,0.1.")
     count = count_combinations(grid)

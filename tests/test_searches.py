@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from panda_core import searches as searches_module
-from panda_core.errors import ConfigError, TrainingError
+from panda_core.errors import ConfigError, FolderError, TrainingError
 from panda_core.presets import preset
 from panda_core.runs import LAUNCH_GRACE
 from panda_core.searches import Searches
@@ -48,6 +48,8 @@ def test_a_search_is_a_numbered_folder_and_the_command_a_person_would_type(
 def test_a_grid_that_cannot_be_trained_leaves_no_folder(searches: Searches, launched: list[list[str]], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="multiple of 32"):
         searches.start(tmp_path, preset("tiny"), {"data.size": [33]}, name="a")
+    with pytest.raises(FolderError, match="not a folder"):
+        searches.start(tmp_path / "absent", preset("tiny"), {"data.size": [32]}, name="a")
     assert not searches.shelf.place.exists() and launched == []
 
 

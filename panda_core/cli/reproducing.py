@@ -57,7 +57,8 @@ def reproduce(
 
     Each run leaves one JSON record in OUT/records; a record that is there is not made again, so the same command goes on after any
     interruption. Ctrl-C stops the present trainings with a checkpoint. A run that fails is noted, and the others go on; the exit code is 1
-    then. A record of another extent or configuration is replaced: give another --out to keep it.
+    then. A record of another extent or configuration is replaced (give another --out to keep it), once its old training is deleted from
+    RUNS.
 
     \b
     Example:  panda reproduce all --data ~/datasets --workers 2 --dry-run

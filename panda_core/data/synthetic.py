@@ -27,6 +27,8 @@ BORDER_SPREAD = 36.0
 _LAB_WEIGHTS = np.array([0.6, 2.0, 2.0], np.float32)
 """Colour tells an object from its background and its shadow better than lightness does."""
 _ATTEMPTS = 5
+_DRAWN_SIDE = 512
+"""Pixels of the longer side from which a defect is drawn into a reduced copy: its cost grows with the side's third power."""
 _NOISE_SIDE = 160
 """Largest longer side in pixels at which noise is drawn; it is then enlarged to the image."""
 
@@ -39,12 +41,16 @@ def make_anomaly(image: Picture, *, seed: int, kind: str | None = None) -> tuple
     """H x W x 3 uint8 -> a changed copy and the H x W mask of pixels that differ by more than CHANGED levels; never empty.
 
     ``kind`` is one of KINDS; None lets the seed choose. The same image, seed and kind give the same result. Where the border
-    is uniform, the defect lies on the object. Raises ValueError for an unknown kind or another kind of array.
+    is uniform, the defect lies on the object. What it changes in a copy of 512 pixels is carried over to a larger image.
+    Raises ValueError for an unknown kind or another kind of array.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ValueError(f"Expected H x W x 3 uint8, got {image.dtype} of shape {image.shape}.")
     if kind is not None and kind not in KINDS:
         raise ValueError(f"Unknown kind '{kind}'. Known: {', '.join(KINDS)}.")
+    if max(image.shape[:2]) > _DRAWN_SIDE:
+        result = _enlarged(image, seed, kind)
+        return result, _difference(image, result)
     rng = np.random.default_rng([seed])
     draw = _DRAW[kind or KINDS[int(rng.integers(len(KINDS)))]]
     object_mask = foreground(image)
@@ -61,6 +67,17 @@ def make_anomaly(image: Picture, *, seed: int, kind: str | None = None) -> tuple
     shape = _blob(object_mask, rng, area=AREA[0] * 3)
     result = _blend(image, np.where(image > 127, 0.0, 255.0).astype(np.float32), np.maximum(shape, _point(shape)))
     return result, _difference(image, result)
+
+
+def _enlarged(image: Picture, seed: int, kind: str | None) -> Picture:
+    """The image with the change that `make_anomaly` makes to a copy of _DRAWN_SIDE."""
+    height, width = image.shape[:2]
+    scale = _DRAWN_SIDE / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    change = make_anomaly(small, seed=seed, kind=kind)[0].astype(np.int16) - small
+    grown = cv2.resize(change, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.clip(image + grown, 0, 255), np.uint8)
 
 
 def foreground(image: Picture) -> Mask:

@@ -39,8 +39,8 @@ def marked(model: str | None) -> Select[InspectionRow, MarkRow]:
 
 
 def of_image(sha256: str, model: str) -> Select[InspectionRow, MarkRow]:
-    """A model's entries of one image in the order of time."""
-    return current().where(InspectionRow.sha256 == sha256, InspectionRow.model == legible(model)).order_by(InspectionRow.id)
+    """A model's entries of one image: first those that nobody has marked, and last that of the latest word."""
+    return current().where(InspectionRow.sha256 == sha256, InspectionRow.model == legible(model)).order_by(MarkRow.id, InspectionRow.id)
 
 
 def counts(model: str | None) -> Select[*tuple[Any, ...]]:

@@ -211,7 +211,7 @@ class History:
         return [entry for entry in latest.values() if entry.mark == mark and verdict in (None, entry.verdict)]
 
     def of_image(self, sha256: str, model: str) -> list[Entry]:
-        """A model's entries of one image, the newest last."""
+        """A model's entries of one image: first those that nobody has marked, and last that of the latest word."""
         with self._read() as session:
             return [self._entry(row, said) for row, said in session.execute(search.of_image(sha256, model))]
 

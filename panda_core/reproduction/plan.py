@@ -130,9 +130,8 @@ class Job:
 
     @property
     def digest(self) -> str:
-        """Of what is trained: of every field that differs from its default, so that a new field leaves it alone.
-
-        "" for the trivial baseline.
+        """Of what is trained: of every field that differs from its default, so that a new field leaves it alone; so does a default that
+        is changed. "" for the trivial baseline.
         """
         if self.system == TRIVIAL:
             return ""

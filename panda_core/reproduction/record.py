@@ -105,7 +105,7 @@ class Record:
     overrides: dict[str, Any] = field(default_factory=dict)
     """Configuration fields that differ from the preset, by dotted name."""
     configuration: str = ""
-    """Digest of the whole configuration, as `plan.Job.digest` has it; "" in older records and for what learns no network."""
+    """Digest of all settings that differ from their defaults (`plan.Job.digest`); "" in older records and for what learns no network."""
     reduced: str = ""
     """What was made smaller than the original experiment, in words; "" for nothing."""
     versions: dict[str, str] = field(default_factory=dict)

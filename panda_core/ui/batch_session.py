@@ -188,13 +188,14 @@ def _row_value(row: Row, mark: str | None) -> dict[str, Any]:
 
 
 def _threshold_value(results: Results) -> dict[str, Any] | None:
-    """``own`` and ``ownPixel``: those in use for the model, where the sliders go back to; ``pixel``: what the sent regions are at."""
+    """``own`` and ``ownPixel``: those in use for the model, where the sliders go back to; ``boundary``, ``pixel``: those that count now."""
     calibration, used = results.calibration, results.boundary
     if calibration is None or used is None:
         return None
     usual = boundary_in_use(calibration)
     return {
         "own": usual.value,
+        "boundary": used.value,
         "ownPixel": threshold_in_use(calibration),
         "pixel": results.pixel_threshold,
         "low": calibration.lo,

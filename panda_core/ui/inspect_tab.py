@@ -24,7 +24,11 @@ OnMark = Callable[[Inspection, Mark], None]
 Updates = tuple[Any, ...]
 
 SESSION_SECONDS = 12 * 3600
-"""An inspection that was opened this long ago is forgotten, for the sake of pages that nobody closes; the list of images stays."""
+"""An inspection that was opened this long ago is forgotten, for the sake of pages that nobody closes; the list of images stays.
+
+Once a page's connection was lost, Gradio (6.31) forgets both what was opened more than an hour ago.
+"""
+GONE = "This page had waited so long that the image was let go. Open it again."
 IDLE = "This page had waited so long that the image was let go; here it is again. Please do that once more."
 WELCOME_EXAMPLE = 1
 """The second example has something to find."""
@@ -134,7 +138,7 @@ class InspectTab:
             assert view is not None
             self.on_mark(view.inspection, event.mark)
         elif view is None and event.id:
-            gr.Warning("Your mark was not kept: this page had waited too long. Open the image again.")
+            gr.Warning(f"Your mark was not kept. {GONE}")
 
     def saved(self, model: str | None, view: View | None, playlist: Playlist, event: gr.EventData) -> Iterator[Updates]:
         """Thresholds become the operating point of the model (or cease to be), and the image is judged by them."""
@@ -191,22 +195,24 @@ class InspectTab:
         except ImageError as error:
             discard(view)
             failed = handlers.failure("Nothing was inspected", f"{error}.")
-            yield self._updates(failed, Playlist(), self.value(failed, Playlist()))
+            yield self._updates(failed, Playlist(), self.value(failed, Playlist()), before=view)
             return
         yield from self.open_list(files, 0, model, view, names=names)
 
     def _once_more(self, playlist: Playlist, model: str | None, view: View | None, event: gr.EventData) -> Iterator[Updates]:
         """An event of an image that the session has let go: that is opened again. One that a later image has replaced: nothing."""
-        if view is None and event.id:
+        if view is None and event.id and playlist.current is not None:
             yield from self._open(playlist, model, view, keep_model=True, message=IDLE)
-        else:
-            yield _nothing(self.results)
+            return
+        if view is None and event.id:
+            gr.Warning(GONE)
+        yield _nothing(self.results)
 
     def _open(
         self, playlist: Playlist, model: str | None, view: View | None, *, keep_model: bool = False, message: str = ""
     ) -> Iterator[Updates]:
         """Inspect the playlist's image; an example is shown to its own model unless ``keep_model``."""
-        path = playlist.current or (Path(view.inspection.source) if view else None)
+        path = playlist.current or (Path(view.inspection.source) if view and view.shown else None)
         if path is None:
             yield _nothing(self.results)
             return
@@ -219,16 +225,21 @@ class InspectTab:
         for screen in handlers.inspect_file(self.engine, model, path, name=playlist.name, truths=truths):
             mark = self.mark_of(screen.view.inspection) if screen.view else ""
             value = {**self.value(screen, playlist), "mark": mark, "message": {"text": message}}
-            yield self._updates(screen, playlist, value, model)
+            yield self._updates(screen, playlist, value, model, before=view)
 
-    def _updates(self, screen: Screen | None, playlist: Playlist, value: Any, model: str | None = None) -> Updates:
-        """Values for ``results``, in its order; without a screen only the viewer's."""
+    def _updates(
+        self, screen: Screen | None, playlist: Playlist, value: Any, model: str | None = None, *, before: View | None = None
+    ) -> Updates:
+        """Values for ``results``, in its order; without a screen only the viewer's.
+
+        Where there is nothing to show the session keeps what was there ``before``, for the true masks that the person has chosen.
+        """
         if screen is None:
             return gr.skip(), gr.skip(), value, gr.skip(), gr.skip()
         busy = screen.notice is not None and screen.notice.kind == "busy"
         status = panels.status_line(screen.status, busy=busy)
-        # Where there is nothing to show the session keeps the last view: it holds the true masks that the person has chosen.
-        return screen.view or gr.skip(), playlist, value, status, gr.Dropdown(value=model) if model else gr.skip()
+        kept = screen.view or (before and before.hidden())
+        return kept, playlist, value, status, gr.Dropdown(value=model) if model else gr.skip()
 
     def value(self, screen: Screen, playlist: Playlist) -> dict[str, Any]:
         """What the component "viewer" shows for a screen."""
@@ -248,7 +259,7 @@ def notice_value(notice: handlers.Notice) -> dict[str, Any]:
 
 def _is_shown(view: View | None, event: gr.EventData) -> bool:
     """Whether an event is about the image the session holds, and not about one that a later image has replaced meanwhile."""
-    return view is not None and event.id == view.payload["id"]
+    return view is not None and view.shown and event.id == view.payload["id"]
 
 
 def _number(value: Any) -> float | None:

@@ -77,11 +77,11 @@ class Recorder:
         """What the person has said of this image to this model, at whatever time: "normal", "anomalous", or "" for nothing."""
         path = Path(inspection.source)
         try:
-            said = [] if self._ignores(path) else [one.mark for one in self._entries_of(path, inspection.model) if one.mark]
+            entries = [] if self._ignores(path) else self._entries_of(path, inspection.model)
         except HistoryError:
             log.exception("A mark cannot be read")
             return ""
-        return said[-1] if said else ""
+        return (entries[-1].mark or "") if entries else ""
 
     def _ignores(self, path: Path) -> bool:
         return path.resolve() in self._ignored
@@ -90,7 +90,7 @@ class Recorder:
         return path.resolve().is_relative_to(self.history.copies.folder.resolve())
 
     def _entries_of(self, path: Path, model: str) -> list[Entry]:
-        """The model's entries of this image, the newest last; none where the file is gone."""
+        """The model's entries of this image as `History.of_image` gives them; none where the file is gone."""
         try:
             digest = path.stem if self._is_copy(path) else digest_of(path)
         except OSError:

@@ -86,7 +86,8 @@ class VideoTab:
             except ImageError as error:
                 raise VideoError(f"{error}.") from error
             return lambda place, stop: _open_uploads(uploads, place, rate, stop)
-        path = existing_place(str(field(data, "place") or ""), self._roots, wanted="a video or of a folder with frames", error=VideoError)
+        wanted, typed = "a video or of a folder with frames", str(field(data, "place") or "")
+        path = existing_place(typed, self._roots, wanted=wanted, error=VideoError, folder=False)
         return lambda place, stop: open_video(path, rate=rate)
 
     def _functions(self) -> list[Any]:

@@ -39,6 +39,12 @@ class View:
     """Value of the component "viewer"."""
     truths: Mapping[str, Path] = field(default_factory=dict)
     """True masks that the person has chosen in this session: source of an image -> file. Handed on from view to view."""
+    shown: bool = True
+    """False where a notice has taken its place; its pictures are gone then."""
+
+    def hidden(self) -> View:
+        """The same, when a notice has taken its place."""
+        return dataclasses.replace(self, shown=False)
 
 
 def open_view(inspection: Inspection, *, device: str = "", truths: Mapping[str, Path] | None = None) -> View:

@@ -104,7 +104,7 @@ class Register(Generic[AnyWork]):
         """The browser tab is closed or loaded anew, or its connection is lost; only time tells which."""
         work = self._works.get(self._owned.get(person, ""))
         if work is not None:
-            self._watch(person, work)
+            self._watch(person, work, left=time.monotonic())
 
     def close(self) -> None:
         """End all work."""
@@ -115,12 +115,16 @@ class Register(Generic[AnyWork]):
         for work in works:
             work.close()
 
-    def _watch(self, person: str, work: AnyWork) -> None:
-        """Close the work if nobody asks for it for long enough; else look again later."""
-        limit = KEEP if not work.running else GRACE if self._connected else UNWATCHED
+    def _watch(self, person: str, work: AnyWork, *, left: float | None = None) -> None:
+        """Close the work if nobody asks for it for long enough; else look again later.
+
+        ``left``: when its connection was lost. Whoever asked after that has loaded the page anew, and nobody will tell when he leaves.
+        """
+        gone = left is not None and work.seen <= left
+        limit = KEEP if not work.running else GRACE if gone else UNWATCHED
         unseen = time.monotonic() - work.seen
         if unseen < limit:
-            timer = threading.Timer(max(0.05, min(GRACE, limit - unseen)), self._watch, [person, work])
+            timer = threading.Timer(max(0.05, min(GRACE, limit - unseen)), self._watch, [person, work], {"left": left})
             timer.daemon = True
             timer.start()
             return

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import pytest
 
@@ -84,6 +85,18 @@ def test_unknown_kinds_and_foreign_arrays_are_refused(draw: Draw) -> None:
         make_anomaly(draw(0), seed=0, kind="rust")
     with pytest.raises(ValueError, match="uint8"):
         make_anomaly(draw(0).astype(np.float32), seed=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_large_image_gets_the_defect_of_a_small_one_at_its_own_sharpness(draw: Draw, kind: str) -> None:
+    image = draw(0, height=1100, width=1024)
+    small = cv2.resize(image, (477, 512), interpolation=cv2.INTER_AREA)
+    for seed in range(3):
+        result, mask = make_anomaly(image, seed=seed, kind=kind)
+        expected = make_anomaly(small, seed=seed, kind=kind)[1]
+        assert mask.any() and mask.mean() == pytest.approx(expected.mean(), rel=0.2)
+        width, height = cv2.boundingRect((np.abs(result.astype(int) - image).max(axis=2) > 0).astype(np.uint8))[2:]
+        assert width < 1024 or height < 1100, "where nothing was drawn the image is as it was"
 
 
 def test_a_defect_is_drawn_quickly(draw: Draw) -> None:

@@ -239,6 +239,8 @@ def test_two_browser_tabs_do_not_mix(desk: Desk) -> None:
     assert len(desk.call("look", id=all_of_it.id, known=0)["rows"]) == 6
     assert [row["name"] for row in desk.call("look", id=part.id, known=0)["rows"]] == ["only.png"]
     desk.call("judge", id=all_of_it.id, boundary=0.0, pixel=1.0, known=6)
+    now = desk.call("look", id=all_of_it.id, known=6)["thresholds"]
+    assert (now["boundary"], now["pixel"]) == (0.0, 1.0) and now["own"] == 6.0, "where a page that is loaded anew finds the sliders"
     assert (all_of_it.thresholds, part.thresholds) == ((0.0, 1.0), (None, None))
 
 
@@ -321,6 +323,20 @@ def test_work_that_nobody_looks_at_ends_after_a_shorter_while(folder: Path, monk
     until(lambda: not len(desk.tab.sessions))
     engine.gate.set()
     assert finished(session).job is not None and session.job is not None and session.job.state == "stopped"
+
+
+def test_a_page_that_was_loaded_anew_may_ask_seldom(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hidden page asks once a minute, and of the new page nobody tells that its connection is lost."""
+    monkeypatch.setattr("panda_core.ui.work.GRACE", 0.2)
+    engine = GatedEngine()
+    desk = Desk(engine, folder)
+    session = desk.begin("ann")
+    desk.tab.sessions.leave("ann")
+    assert desk.call("look", id=session.id, known=0)["working"]
+    time.sleep(1.0)
+    assert desk.call("look", id=session.id, known=0).get("working"), "as long as the work of somebody who never left"
+    engine.gate.set()
+    desk.tab.sessions.close()
 
 
 def test_a_folder_outside_the_roots_is_refused_on_the_page(desk: Desk, tmp_path: Path) -> None:

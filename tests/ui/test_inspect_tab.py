@@ -13,6 +13,7 @@ import gradio as gr
 import pytest
 from engine_double import LEAF, FakeEngine, draw_spot
 
+from panda_core.errors import ImageError
 from panda_core.history import History
 from panda_core.ui import inspect_tab
 from panda_core.ui.handlers import Playlist
@@ -89,6 +90,29 @@ def test_an_event_of_an_image_that_a_later_one_has_replaced_changes_nothing(seat
     late = SimpleNamespace(id="another", shapes=[])
     before = seat.shown
     assert seat.take(seat.tab.bounded("leaf", seat.view, seat.playlist, late)) is before  # type: ignore[arg-type]
+
+
+def test_where_the_list_is_lost_too_the_page_says_so(seat: Seat, spot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a lost connection, when Gradio has forgotten both."""
+    warned: list[str] = []
+    monkeypatch.setattr(inspect_tab.gr, "Warning", warned.append)
+    seat.open(spot)
+    before = seat.shown
+    assert seat.take(seat.tab.saved("leaf", None, Playlist(), seat.event(boundary=None))) is before
+    assert len(warned) == 1 and "Open it again" in warned[0]
+
+
+def test_nothing_late_reaches_an_image_that_a_notice_has_replaced(
+    seat: Seat, spot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspect_tab, "uploaded_file", Path)
+    seat.open(spot)
+    late = seat.event(path=str(spot), _name="late")
+    monkeypatch.setattr(inspect_tab, "dropped_files", lambda data: (_ for _ in ()).throw(ImageError("a.txt", "is no image")))
+    failed = seat.take(seat.tab.dropped("leaf", seat.view, seat.event()))
+    assert failed["notice"]["title"] == "Nothing was inspected"
+    assert seat.take(seat.tab.compared("leaf", seat.view, seat.playlist, late)) is failed
+    assert seat.take(seat.tab.switched("leaf", seat.view, seat.playlist)) is failed, "the image before is not what was asked for"
 
 
 def test_a_mark_that_cannot_be_kept_is_said(spot: Path, monkeypatch: pytest.MonkeyPatch) -> None:

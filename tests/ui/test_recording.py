@@ -92,6 +92,21 @@ def test_a_mark_can_be_taken_back_after_a_restart(history: History, spot: Path) 
     assert history.search(Query(mark="any")).total == 0
 
 
+def test_the_latest_word_counts_and_not_the_latest_inspection(history: History, spot: Path) -> None:
+    recorder = Recorder(history)
+    inspection = FakeEngine(LEAF).inspect("leaf", spot)
+    other = replace(inspection, score=inspection.score + 5)
+    for seen in (inspection, other):
+        recorder.seen(seen, source="single")
+    first, second = (entry.id for entry in history.search(Query(order="oldest")).entries)
+    assert recorder.mark_of(inspection) == ""
+    history.mark(second, "anomalous")
+    history.mark(first, "normal")
+    assert recorder.mark_of(inspection) == recorder.mark_of(other) == "normal"
+    history.unmark(first)
+    assert recorder.mark_of(inspection) == ""
+
+
 def test_a_mark_of_a_file_that_is_gone_can_be_taken_back(history: History, spot: Path) -> None:
     inspection, recorder = FakeEngine(LEAF).inspect("leaf", spot), Recorder(history)
     recorder.mark(inspection, "anomalous")

@@ -28,7 +28,7 @@ export function mount({element, props, trigger, watch, upload, server}) {
 /** The part below the source row; `trigger`, `upload` and `server` as the component gets them. */
 export class Batch {
   constructor(root, {trigger, upload, server}) {
-    Object.assign(this, {root, trigger, upload, server, id: '', known: 0, show: 'all', text: '', downloaded: 0, counted: null, sending: null});
+    Object.assign(this, {root, trigger, upload, server, id: '', known: 0, show: 'all', text: '', refused: '', downloaded: 0, counted: null, sending: null});
     this.find = selector => root.querySelector(selector);
     this.table = createTable(this.find('.batch-table'), {
       label: 'Images of the batch',
@@ -78,7 +78,7 @@ export class Batch {
     const sending = this.sending = {stopped: false};
     this.id = '';
     this.clear();
-    this.showMessage('', false);
+    this.refuse('');
     const show = done => this.showJob({what: 'Uploading', state: 'running', done, total: files.length, rate: 0, remaining: null});
     show(0);
     try {
@@ -100,21 +100,26 @@ export class Batch {
 
   /** The server has begun a batch, or says why it has not. */
   begin(value) {
-    if (value?.refused) { this.showMessage(value.message, true); return; }
+    if (value?.refused) { this.refuse(value.message); return; }
     if (!value?.id || value.id === this.id) return;
     this.clear();
     this.id = value.id;
     remember(REMEMBERED, value.id);
-    this.showMessage('');
+    this.refuse('');
     this.showJob({what: 'Looking for images', state: 'running', done: 0, total: 0});
     this.poll();
+  }
+
+  /** A message that stays while what was there goes on. */
+  refuse(text) {
+    this.refused = text;
+    this.showMessage(text, true);
   }
 
   /** After a reload: the batch that this browser tab had, if the server still has it. */
   async restore() {
     const id = remembered(REMEMBERED);
-    // The sliders are where they were at first, so the server's thresholds go there, too.
-    const answer = id && await this.server.judge({id, boundary: null, pixel: null, known: 0}).catch(() => null);
+    const answer = id && await this.server.look({id, known: 0}).catch(() => null);
     if (!answer || answer.gone || this.id || this.sending) return;
     this.begin({id});
     this.downloaded = answer.download?.serial ?? 0;
@@ -163,7 +168,7 @@ export class Batch {
     if (value.marks) this.table.updateRows(this.table.rows().map(({id}) => ({id, mark: value.marks[id] ?? null})));
     if (value.job) this.showJob(value.job);
     const bad = value.message || value.job?.message;
-    this.showMessage(bad || value.note || '', Boolean(bad));
+    this.showMessage(bad || this.refused || value.note || '', Boolean(bad || this.refused));
     if (value.download) this.download(value.download);
   }
 
@@ -192,8 +197,8 @@ export class Batch {
 
   showThresholds(given) {
     this.find('.batch-thresholds').hidden = false;
-    this.boundary.prepare({own: given.own, low: given.low, high: given.high});
-    this.pixel.prepare({own: given.ownPixel, low: 0, high: 2 * given.ownPixel});
+    this.boundary.prepare({own: given.own, low: given.low, high: given.high, at: given.boundary});
+    this.pixel.prepare({own: given.ownPixel, low: 0, high: 2 * given.ownPixel, at: given.pixel});
     this.find('.batch-said').textContent = given.said;
     const asked = this.pixel.value();
     if (given.pixel !== asked && !this.pixel.busy() && this.counted !== null) this.settle();

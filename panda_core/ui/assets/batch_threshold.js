@@ -49,11 +49,12 @@ export function createThreshold(root, name, {onMove, onSet}) {
     moved: () => current,
     isOwn: () => current === null,
     busy: () => rest !== 0,
-    /** Its own value and the first range; later calls change nothing. */
-    prepare({own, low, high}) {
+    /** Its own value, the first range, and where it stands: moved before the page was loaded anew. Later calls change nothing. */
+    prepare({own, low, high, at}) {
       if (range) return;
       range = {own, low, high, step: 1};
-      widen(Math.min(low, own), Math.max(high, own));
+      current = at === own ? null : at;
+      widen(Math.min(low, own, at), Math.max(high, own, at));
       onMove();
     },
     /** Take these values into the range, where they are numbers. */

@@ -107,6 +107,7 @@ class Evaluate {
     remember(REMEMBERED, id);
     this.results.clear();
     this.root.dataset.state = 'working';
+    this.find('.evaluate-start').disabled = true;
     this.poll();
   }
 

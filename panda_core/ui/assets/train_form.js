@@ -200,8 +200,9 @@ class TrainForm {
   async estimate() {
     if (!(await this.loaded())) return;
     this.forgetTime();
+    const basis = this.basis();
     const found = await this.prepare('estimate');
-    if (!found?.estimate) return;
+    if (!found?.estimate || this.basis() !== basis) return; // it is of another folder by now
     const {seconds, device, images, whole} = found.estimate;
     const one = `About ${duration(seconds)} on ${device}, for ${images} images: measured on a few real steps just now.`;
     this.find('.train-time').textContent = whole ? `About ${duration(whole)} for all trainings. One by itself: a${one.slice(1)}` : one;

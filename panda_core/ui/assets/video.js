@@ -28,7 +28,7 @@ export function mount({element, props, trigger, watch, upload, server}) {
 
 class Screen {
   constructor(root, parts) {
-    Object.assign(this, {root, parts, run: '', own: null, boundary: null, pixel: 1, span: [0, 1], downloaded: 0, video: null});
+    Object.assign(this, {root, parts, run: '', own: null, boundary: null, pixel: 1, span: [0, 1], downloaded: 0, video: null, refused: ''});
     this.find = selector => root.querySelector(selector);
     this.frames = createFrames({onLost: pack => this.ask('look', {known: pack})});
     this.timeline = createTimeline(this.find('.video-timeline'), {onSeek: n => this.player.seek(n)});
@@ -121,7 +121,7 @@ class Screen {
 
   /** The server has begun with a video, or says why it has not. */
   begun(value) {
-    if (value?.refused) { this.say(value.message, true); return; }
+    if (value?.refused) { this.refused = value.message; this.say(value.message, true); return; }
     if (!value?.run || value.run === this.run) return;
     this.clear(value.run);
     remember(REMEMBERED, value.run);
@@ -140,6 +140,7 @@ class Screen {
   begin(source) {
     const every = this.find('.video-every').value;
     const frames = every.startsWith('rate:') ? {rate: Number(every.slice(5))} : {stride: Number(every)};
+    this.refused = '';
     this.say('');
     this.parts.trigger('begin', {...source, ...frames});
   }
@@ -163,12 +164,12 @@ class Screen {
     if (value.thresholds) this.prepare(value.thresholds);
     if (value.packs?.length) this.grow(value);
     if ('job' in value) this.progress(value.job);
-    if (value.message !== undefined) this.say(value.message, Boolean(value.refused || value.gone || value.job?.message));
+    if (value.message !== undefined) this.say(value.message || this.refused, Boolean(this.refused || value.refused || value.gone || value.job?.message));
     if (value.download) this.download(value.download);
   }
 
   clear(run) {
-    Object.assign(this, {run: run || '', own: null, boundary: null, video: null, ended: false});
+    Object.assign(this, {run: run || '', refused: '', own: null, boundary: null, video: null, ended: false});
     this.frames.clear();
     this.player.clear();
     this.timeline.clear();
