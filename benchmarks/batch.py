@@ -214,7 +214,7 @@ def build_tab(folder: Path, model: str | None) -> Any:
     from fastapi import FastAPI
 
     from panda_core.ui.batch_tab import BatchTab
-    from panda_core.ui.page import mount
+    from panda_core.ui.mounting import mount
 
     engine, name = make_engine(model)
     with gr.Blocks(analytics_enabled=False, fill_width=True) as page, gr.Column(elem_id="page", min_width=0):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from panda_core.card import DataCard, Metric
+from panda_core.card import WEIGHTS, DataCard, Metric
 from panda_core.checkpoint import Model, load_model, save_model
 from panda_core.data.folders import labelled_test
 from panda_core.data.images import list_images
@@ -148,7 +148,7 @@ def unused_errors(model: Model) -> tuple[str, ...]:
     errors = model.calibration.errors if model.calibration else {}
     idle = [name for name, stats in errors.items() if stats.weight == 0]
     used = ", ".join(f"{name} {stats.weight:.2f}" for name, stats in errors.items() if stats.weight)
-    return (f"Its score weighs {used}; {', '.join(idle)} did not help on validation images and count for nothing.",) if idle else ()
+    return (f"{WEIGHTS}{used}; {', '.join(idle)} did not help on validation images and count for nothing.",) if idle else ()
 
 
 def measure(inspector: Inspector, folder: Path, normals: Path, label: str) -> Metric:

@@ -95,7 +95,8 @@ def serve() -> str:
     from engine_double import LEAF, FakeEngine
     from fastapi import FastAPI
 
-    from panda_core.ui.page import build_page, mount
+    from panda_core.ui.mounting import mount
+    from panda_core.ui.page import build_page
 
     application = mount(FastAPI(openapi_url=None), build_page(FakeEngine(LEAF)))
     listener = socket.socket()

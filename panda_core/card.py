@@ -12,6 +12,7 @@ import os
 import platform
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -27,6 +28,8 @@ FORMAT = 1
 CARD_FILE = "card.json"
 TENSOR_FILE = "model.safetensors"
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
+WEIGHTS = "Its score weighs "
+"""Beginning of a limit that is true of one calibration only."""
 LARGEST_CARD = 4_000_000
 """Bytes; a longer card.json is not ours."""
 
@@ -85,6 +88,22 @@ class Card:
     parent: str = ""
     """Name of the model it was fine-tuned from; "" for one that was trained from scratch."""
     format: int = FORMAT
+
+    def recalibrated(self, name: str, config: Config, *, normal: int, anomalous: int) -> Card:
+        """That of a copy of this name with so many calibration images of its own: what was said of the old numbers is not said of it."""
+        shown = f"{normal} normal{f' and {anomalous} anomalous' if anomalous else ''}"
+        limits = [limit for limit in self.limits if not limit.startswith(WEIGHTS)]
+        return dataclasses.replace(
+            self,
+            name=name,
+            title=name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            config=config,
+            data=dataclasses.replace(self.data, validation=normal),
+            metrics=(),
+            limits=(*limits, f"A copy of “{self.name}”, calibrated on {shown} images that a person chose; nothing was measured since."),
+            operating_point=None,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; ``from_dict`` gives back an equal card."""

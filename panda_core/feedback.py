@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from panda_core.calibration import calibrate
@@ -58,7 +58,7 @@ def recalibrate(
     model.calibration = calibrate(model, normal, anomalous_paths=anomalous, scoring=config.scoring, on_progress=on_progress)
     model.name = out_folder.name
     model.config = config
-    model.card = replace(model.card, name=out_folder.name, title=out_folder.name, config=config, metrics=())
+    model.card = model.card.recalibrated(out_folder.name, config, normal=len(normal), anomalous=len(anomalous))
     try:
         save_model(out_folder, model)
     except OSError as error:

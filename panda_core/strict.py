@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from panda_core.errors import ConfigError
 
 T = TypeVar("T")
+_MEANT: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -62,7 +63,7 @@ def convert(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ConfigError(f"{where} is {value!r}; expected {hint.__name__}.")
+        raise ConfigError(f"{where} is {value!r}; it must be {_MEANT.get(hint, hint.__name__)}.")
     return value
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,11 @@ set_option = click.option(
     "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change one field, e.g. --set data.size=96 (repeatable)."
 )
 exclude_option = click.option(
-    "--exclude", type=click.Path(path_type=Path), multiple=True, metavar="IMAGE", help="An image of DATA to leave out (repeatable)."
+    "--exclude",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="IMAGE",
+    help="An image of DATA to leave out, or its SHA-256 (repeatable).",
 )
 
 
@@ -131,10 +135,10 @@ def starting_point(preset: str, parent: str | None) -> tuple[Config, Path | None
 
 
 def hashes(images: tuple[Path, ...]) -> list[str]:
-    """SHA-256 of image files. Raises ImageError."""
+    """SHA-256 of image files; what is written as one already is taken for it. Raises ImageError."""
     from panda_core.data.images import content_hash
 
-    return [content_hash(path) for path in images]
+    return [str(path) if re.fullmatch("[0-9a-f]{64}", str(path)) else content_hash(path) for path in images]
 
 
 def _made_by_the_first(path: Path) -> RunDir:
@@ -234,8 +238,7 @@ def calibrate(
     with progress("Calibrating") as update:
         loaded.calibration = fit(loaded, normal, anomalous_paths=known, scoring=config.scoring, on_progress=update)
     loaded.name = out.name
-    # What was measured was measured with the old boundary and weights.
-    loaded.card = replace(loaded.card, name=out.name, title=out.name, metrics=(), config=config)
+    loaded.card = loaded.card.recalibrated(out.name, config, normal=len(normal), anomalous=len(known))
     save_model(out, loaded)
     ERR.print(f"Saved to {out}. {loaded.calibration.boundary.reason}")
 

@@ -208,7 +208,10 @@ def _count_test(folder: Path) -> int:
 def _with_advice(found: Survey, data: DataConfig, *, different_sizes: int, small: int) -> Survey:
     said: list[str] = []
     if not found.usable:
-        said.append(f"{found.normal} usable normal images are too few: {data.minimum} are needed. Add images, or lower data.minimum.")
+        said.append(
+            f"{found.normal} usable normal images are too few: {data.minimum} are needed. "
+            "Add images, or lower data.minimum (under Advanced in the page)."
+        )
     elif found.normal < COMFORTABLE:
         rate = f"1 in {found.validation + 1}"
         said.append(
@@ -216,14 +219,17 @@ def _with_advice(found: Survey, data: DataConfig, *, different_sizes: int, small
             f"promised. From {COMFORTABLE} images on, both the model and the promise get better."
         )
     if found.suspects:
-        said.append(f"{_images(len(found.suspects))} unlike the rest. Is each really normal? What is not should be left out.")
+        said.append(
+            f"{_images(len(found.suspects))} unlike the rest. Is {'it' if len(found.suspects) == 1 else 'each'} really normal? "
+            "What is not should be left out."
+        )
     if found.duplicates:
         said.append(f"{_images(len(found.duplicates))} left out because another has the same content.")
     if found.near:
         most = sum(map(len, found.near))
         said.append(f"{most} images come in {len(found.near)} groups of near-duplicates. Each group is kept on one side of the split.")
     if found.unreadable:
-        said.append(f"{_images(len(found.unreadable))} left out because they cannot be read.")
+        said.append(f"{_images(len(found.unreadable))} left out because {'it' if len(found.unreadable) == 1 else 'they'} cannot be read.")
     if different_sizes > 1:
         said.append(f"The images have {different_sizes} sizes. Each is stretched to {data.size} × {data.size} pixels.")
     if small:

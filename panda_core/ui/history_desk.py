@@ -135,7 +135,7 @@ class HistoryDesk:
         notes = [f"{added.known:,} were there already" if added.known else "", f"{lost:,} left out: {LOST}" if lost else ""]
         rest = "; ".join(note for note in notes if note)
         done = f"{_count(added.added, 'image', 'images')} added to {added.folder}"
-        return f"{done}{f' ({rest})' if rest else ''}. Train the model again to use them."
+        return f"{done}{f' ({rest})' if rest else ''}.{' Train the model again to use them.' if added.added else ''}"
 
     def outdated(self, days: int | None) -> int:
         """How many entries are older than ``days``."""

@@ -103,7 +103,7 @@ class HistoryTab:
         latest: dict[str, Any] = {**direct, "trigger_mode": "always_last"}
         gr.on([self.table.input, model.change], self._summarise, [model], [self._summary], **latest)
         calibrating: dict[str, Any] = {**QUIET, "trigger_mode": "once", "concurrency_id": "calibrate", "concurrency_limit": 1}
-        self._calibrate.click(self._run_calibration, [model, self._name], [self._said, self._calibrate], **calibrating)
+        self.calibrated = self._calibrate.click(self._run_calibration, [model, self._name], [self._said, self._calibrate], **calibrating)
         self._add.click(self._add_false_alarms, [model, self._folder], [self._said], **direct, trigger_mode="once")
         kept = [self._days, self._copies, self._confirmed]
         self._save.click(self._save_settings, kept, [self._saved, self._save, self._confirmed], **direct, trigger_mode="once")

@@ -87,10 +87,14 @@ class InspectTab:
 
     def welcome(self, model: str | None, view: View | None) -> Iterator[Updates]:
         """An example, already inspected: what a fresh page shows. Nothing without examples, or where an image is open."""
-        if self.examples and view is None and self.engine.models():
-            yield from self.open_list(self.examples, min(WELCOME_EXAMPLE, len(self.examples) - 1), model, view)
-        else:
+        models = self.engine.models()
+        if not (self.examples and view is None and models):
             yield _nothing(self.results)
+            return
+        # One for the model that the page begins with; that stays, be it one of the person's own.
+        own = [number for number, path in enumerate(self.examples) if handlers.example_model(path.name, models, None) == model]
+        index = own[min(WELCOME_EXAMPLE, len(own) - 1)] if own else min(WELCOME_EXAMPLE, len(self.examples) - 1)
+        yield from self._open(Playlist(self.examples, index), model, view, keep_model=True)
 
     def opened(self, model: str | None, view: View | None, paths: Sequence[str]) -> Iterator[Updates]:
         """Files from an upload button."""
@@ -114,7 +118,18 @@ class InspectTab:
 
     def switched(self, model: str | None, view: View | None, playlist: Playlist) -> Iterator[Updates]:
         """Another model: the same image again, if there is one."""
-        yield from self._open(playlist, model, view, keep_model=True)
+        if view is not None and view.shown and view.inspection.model == model:
+            yield _nothing(self.results)
+        else:
+            yield from self._open(playlist, model, view, keep_model=True)
+
+    def judged_again(self, model: str | None, view: View | None, playlist: Playlist) -> Iterator[Updates]:
+        """The list of models has changed: where the one that judged is gone, its verdict is not left standing."""
+        if view is None or not view.shown or any(entry.name == view.inspection.model for entry in self.engine.models()):
+            yield _nothing(self.results)
+            return
+        said = f"“{view.inspection.model}” is gone from the list of models; this is what “{model}” says."
+        yield from self._open(playlist, model, view, keep_model=True, message=said)
 
     def released(self, view: View | None, playlist: Playlist, event: gr.EventData) -> Any:
         """A slider rests: `decide` must say what the browser says. Changes nothing on the page if so."""

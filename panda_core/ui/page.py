@@ -1,17 +1,13 @@
-"""The page: header, side bar, tabs, status bar, and how it is mounted. What happens in a tab is the tab's own affair."""
+"""The page: header, side bar, tabs, status bar. What happens in a tab is the tab's own affair."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-
 import gradio as gr
-from fastapi import FastAPI
 
 from panda_core.batch.rows import Row
 from panda_core.card import find_model
@@ -20,18 +16,19 @@ from panda_core.history import History
 from panda_core.inspection import Inspection
 from panda_core.jobs import Jobs
 from panda_core.places import home
+from panda_core.report.markup import share
 from panda_core.ui import handlers, panels
 from panda_core.ui.api import Api
 from panda_core.ui.batch_tab import BatchTab
-from panda_core.ui.component import ASSETS, PREFIX, build_component, mount_assets
+from panda_core.ui.component import build_component
 from panda_core.ui.engine import Engine, ModelEntry
 from panda_core.ui.evaluate_tab import EvaluateTab
-from panda_core.ui.history_tab import HistoryTab, mount_thumbnails
+from panda_core.ui.history_tab import HistoryTab
 from panda_core.ui.inspect_tab import INSPECTING, SESSION_SECONDS, InspectTab, notice_value
 from panda_core.ui.models_tab import ModelsTab
 from panda_core.ui.recording import Recorder, RecordingEngine
-from panda_core.ui.theme import build_theme
 from panda_core.ui.train_tab import TrainTab
+from panda_core.ui.uploads import field
 from panda_core.ui.video_tab import VideoTab
 from panda_core.ui.view import View
 
@@ -40,10 +37,6 @@ THEME_SWITCH = (HERE / "switch.js").read_text(encoding="utf-8")
 HEADER = (
     '<header><span class="mark" aria-hidden="true"></span><h1>PANDA Inspector</h1>'
     '<button type="button" class="switch" aria-label="Switch between light and dark">Light / dark</button></header>'
-)
-HEAD = (
-    f'<link rel="manifest" href="{PREFIX}/manifest.webmanifest"><link rel="icon" href="{PREFIX}/icon.svg">'
-    f'<link rel="apple-touch-icon" href="{PREFIX}/icon-192.png"><meta name="theme-color" content="#1d5fd6">'
 )
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -97,6 +90,7 @@ class _Page:
         self.recorder = Recorder(history, ignore=examples) if history else None
         # Filled when it is built, so that a person can begin before the first answer of the server has come.
         first = self._first()
+        self.built = first.chosen.name if first.chosen else None
         self.status = _fragment(first.status, "foot", render=False)
         with gr.Column(elem_id="page", min_width=0):
             gr.HTML(HEADER, elem_id="bar", js_on_load=THEME_SWITCH, apply_default_css=False)
@@ -178,10 +172,12 @@ class _Page:
         self.gallery.select(self._chosen, tab.inputs, shown, **INSPECTING)
         self.model.change(self.describe, self.model, self.card, trigger_mode="always_last", concurrency_limit=None, **QUIET)
         for changed in (self.train.models_event, self.models.models_event):
-            changed(self._list_models, self.model, self.model, concurrency_limit=None, **QUIET)
+            listed = changed(self._follow, self.model, self.model, concurrency_limit=None, **QUIET)
+            listed.then(tab.judged_again, [*tab.inputs, tab.playlist], tab.results, **INSPECTING)
         self.batch.open_event(self._open_of_batch, tab.inputs, shown, **INSPECTING)
         self.evaluate.open_event(self._open_of_evaluation, tab.inputs, shown, **INSPECTING)
         if self.history is not None:
+            self.history.calibrated.then(self._list_models, self.model, self.model, concurrency_limit=None, **QUIET)
             self.history.open_event(self._open_of_history, tab.inputs, shown, **INSPECTING)
 
     def _uploaded(self, model: str | None, view: View | None, paths: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -222,8 +218,10 @@ class _Page:
     def _recalibrate(self, model: str, normal: list[Path], anomalous: list[Path], name: str) -> str:
         from panda_core.feedback import recalibrate
 
-        calibration = recalibrate(find_model(model), normal, anomalous, home() / "models" / name)
-        return f"“{name}” is ready; reload the page to choose it. {calibration.boundary.reason}"
+        boundary = recalibrate(find_model(model), normal, anomalous, home() / "models" / name).boundary
+        rates = ((boundary.false_alarm_rate, "false alarms"), (boundary.miss_rate, "misses"))
+        known = " and ".join(f"{share(rate)} {what}" for rate, what in rates if rate is not None)
+        return f"“{name}” is ready: choose it in the list of models.{f' On the marked images it has {known}.' if known else ''}"
 
     def _first(self, picked: str | None = None) -> _First:
         models, screen = handlers.open_page(self.engine)
@@ -233,7 +231,8 @@ class _Page:
 
     def load(self, picked: str | None, view: View | None) -> Iterator[tuple[Any, ...]]:
         """What has changed since the page was built; says so while the engine is still loading, and when it is ready."""
-        first = self._first(picked)
+        # The list is built with a model picked; somebody may have picked another already, or chosen another to begin with.
+        first = self._first(None if picked == self.built else picked)
         yield (
             gr.Dropdown(**first.picker()),
             gr.UploadButton(interactive=bool(first.models)),
@@ -245,6 +244,10 @@ class _Page:
             self.engine.warm()
             ready = panels.status_line(handlers.ready_line(self.engine, first.models))
             yield gr.skip(), gr.skip(), gr.skip(), ready, gr.skip()
+
+    def _follow(self, picked: str | None, event: gr.EventData) -> Any:
+        """`_list_models`; a model that was picked and has another name now stays picked."""
+        return self._list_models(field(event._data, "name") if picked and field(event._data, "was") == picked else picked)
 
     def _list_models(self, picked: str | None) -> Any:
         """The picker with the models there are now; what was picked stays picked, if it is still there."""
@@ -264,36 +267,3 @@ def model_of_result(engine: Engine, wanted: str | None, picked: str | None) -> s
 
 def _fragment(html: str, name: str, *, render: bool = True) -> gr.HTML:
     return gr.HTML(html, elem_id=name, js_on_load=None, apply_default_css=False, render=render)
-
-
-def styles() -> str:
-    """All style sheets of the page: page.css first, then those of its parts."""
-    parts = sorted({*HERE.glob("*.css"), *ASSETS.glob("*.css")} - {HERE / "page.css"})
-    return "\n".join(path.read_text(encoding="utf-8") for path in (HERE / "page.css", *parts))
-
-
-def mount(application: FastAPI, page: gr.Blocks, *, history: History | None = None, mcp: bool = False) -> Any:
-    """The page at the root of a FastAPI application, with our look and without Gradio's extras; returns the application.
-
-    mcp: offer the public endpoints as tools, too (needs the package mcp).
-    """
-    mount_assets(application)
-    if history is not None:
-        mount_thumbnails(application, history)
-    mounted = gr.mount_gradio_app(
-        application,
-        page,
-        path="/",
-        footer_links=[],
-        run_history=False,
-        ssr_mode=False,
-        show_error=True,
-        max_file_size="200mb",
-        theme=build_theme(),
-        css=styles(),
-        head=HEAD,
-        mcp_server=mcp,
-    )
-    # Only launch() sets these, and without them Gradio takes any server path in a forged upload into its public cache (6.31).
-    page.is_running = page.has_launched = True
-    return mounted

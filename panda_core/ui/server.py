@@ -133,7 +133,8 @@ def build_application(settings: Settings) -> Any:
     from panda_core.library import KEPT_SECONDS
     from panda_core.searches import Searches
     from panda_core.ui.engine import LocalEngine
-    from panda_core.ui.page import build_page, find_examples, mount
+    from panda_core.ui.mounting import mount
+    from panda_core.ui.page import build_page, find_examples
 
     engine = LocalEngine(device=settings.device, model=settings.model)
     history = History() if settings.remember else None

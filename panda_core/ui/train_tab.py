@@ -185,6 +185,8 @@ def estimate_arguments(folder: Path, form: Any) -> list[str]:
     _, parent = train_form.configuration(form)
     preset = str(field(form, "preset") or train_form.DEFAULT_PRESET)
     arguments = [str(folder), *(["--from", str(parent)] if parent else ["--preset", preset])]
+    for sha256 in hashes(field(form, "exclude")):
+        arguments += ["--exclude", sha256]
     for name, value in (field(form, "changes") or {}).items():
         arguments += ["--set", f"{name}={json.dumps(value)}"]
     return arguments

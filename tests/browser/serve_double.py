@@ -20,7 +20,8 @@ def build() -> Any:
     """The application, once its gate is open."""
     from fastapi import FastAPI
 
-    from panda_core.ui.page import build_page, mount
+    from panda_core.ui.mounting import mount
+    from panda_core.ui.page import build_page
 
     if "page" in GATES:
         sys.stdin.readline()

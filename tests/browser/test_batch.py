@@ -35,7 +35,7 @@ def build() -> Any:
 
     from panda_core.ui import work
     from panda_core.ui.batch_tab import BatchTab
-    from panda_core.ui.page import mount
+    from panda_core.ui.mounting import mount
 
     work.GRACE = 2.0
     with gr.Blocks(analytics_enabled=False, fill_width=True) as page, gr.Column(elem_id="page", min_width=0):

@@ -54,7 +54,7 @@ def build() -> Any:
     from fastapi import FastAPI
 
     from panda_core.ui.history_tab import HistoryTab, mount_thumbnails
-    from panda_core.ui.page import mount
+    from panda_core.ui.mounting import mount
 
     folder = Path(sys.argv[1])
     history = fill(folder, int(sys.argv[2]))

@@ -37,8 +37,19 @@ def test_a_batch_is_opened_marked_and_found_again_in_the_history(
     }
     served = serve(*flags, script=ROOT / "app.py", **home)
     visit.page.goto(served.url)
-    # A fresh page shows an example, already inspected.
-    visit.page.wait_for_selector('.viewer[data-state="ready"]')
+    # A fresh page shows an example, already inspected, also while another tab is in front.
+    visit.page.get_by_role("tab", name="Train").click()
+    visit.page.wait_for_selector('.viewer[data-state="ready"]', state="attached")
+    visit.page.wait_for_timeout(500)
+    visit.page.get_by_role("tab", name="Inspect").click()
+    visit.page.wait_for_selector(".scores .chart .main-svg")
+    visit.page.wait_for_function(
+        """() => {
+            const size = one => document.querySelector(one).getBoundingClientRect();
+            const [area, drawn] = [size('.scores .area'), size('.scores .chart .main-svg')];
+            return Math.abs(area.width - drawn.width) < 2 && Math.abs(area.height - drawn.height) < 2;
+        }"""
+    )
 
     visit.page.get_by_role("tab", name="Batch").click()
     visit.page.fill("#batch-folder textarea, #batch-folder input", str(images))
@@ -56,8 +67,10 @@ def test_a_batch_is_opened_marked_and_found_again_in_the_history(
     visit.page.keyboard.press("ArrowRight")
     visit.page.wait_for_selector('.viewer[data-name="spot_4.png"][data-mark="anomalous"]')
     visit.page.get_by_role("tab", name="Batch").click()
-    visit.page.locator("#batch-results [role=row]", has_text="spot_4.png").filter(has_text="anomalous").wait_for()
-    visit.page.locator("#batch-results [role=row]", has_text="spot_4.png").locator("text=anomalous").nth(1).wait_for()
+    visit.page.wait_for_function(
+        """() => [...document.querySelectorAll('#batch-results .sheet-row')]
+            .some(row => row.textContent.includes('spot_4.png') && row.children[8].textContent === 'anomalous')"""
+    )
 
     visit.page.get_by_role("tab", name="History").click()
     row = visit.page.locator("#history [role=row]", has_text="spot_4.png")

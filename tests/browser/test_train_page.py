@@ -118,6 +118,22 @@ def test_a_check_of_another_folder_is_not_shown_and_not_disturbed(studio: Visit,
     page.wait_for_selector(".train-survey:not([hidden])")
 
 
+def test_a_wrong_field_that_is_folded_away_is_brought_into_sight(studio: Visit, images: Path) -> None:
+    page = studio.page
+    page.fill(".train input[name=folder]", str(images / "train" / "good"))
+    page.click(".train-advanced summary")
+    seed = page.locator(".train-line", has_text="seed").first.locator("input")
+    seed.fill("-3")
+    seed.blur()
+    page.wait_for_selector('.train-line input[aria-invalid="true"]')
+    page.click(".train-advanced summary")
+    page.click(".train-start")
+    page.wait_for_selector(".train-message:has-text('A field is wrong')")
+    page.wait_for_function("() => document.activeElement.ariaInvalid === 'true' && document.activeElement.checkVisibility()")
+    page.select_option(".train select[name=preset]", "balanced")
+    page.wait_for_selector(".train-message:has-text('as in the preset again')")
+
+
 def test_images_are_dropped_and_folders_are_not_mixed(studio: Visit, images: Path) -> None:
     page, good = studio.page, images / "train" / "good"
     studio.drag(".train-form", good, until="dragOver")

@@ -401,7 +401,7 @@ def serve_tab(root: Path) -> int:
         import gradio as gr
         from fastapi import FastAPI
 
-        from panda_core.ui.page import mount
+        from panda_core.ui.mounting import mount
         from panda_core.ui.video_tab import VideoTab
 
         with gr.Blocks(fill_width=True, analytics_enabled=False) as page, gr.Column(elem_id="page", min_width=0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -150,6 +151,28 @@ def test_masks_that_were_chosen_outlast_an_image_that_cannot_be_read(
     bad.write_text("text")
     seat.open(bad)
     assert seat.open(spot)["truth_chosen"] is True
+
+
+def test_the_same_model_again_costs_no_inspection_and_a_model_that_is_gone_leaves_no_verdict(spot: Path) -> None:
+    engine = FakeEngine(LEAF, dataclasses.replace(LEAF, name="other"))
+    seat = Seat(engine=engine)
+    before = seat.open(spot)
+    assert seat.take(seat.tab.switched("leaf", seat.view, seat.playlist)) is before
+    assert seat.take(seat.tab.judged_again("leaf", seat.view, seat.playlist)) is before and engine.calls == 1
+    engine.entries = engine.entries[1:]
+    after = seat.take(seat.tab.judged_again("other", seat.view, seat.playlist))
+    assert "“leaf” is gone" in after["message"]["text"] and seat.view is not None and seat.view.inspection.model == "other"
+    discard(seat.view)
+
+
+@pytest.mark.parametrize(("model", "shown"), [("leaf", "leaf_2.png"), ("xray", "xray_1.png"), ("mine", "leaf_2.png")])
+def test_a_fresh_page_begins_with_the_model_that_was_chosen_for_it(tmp_path: Path, model: str, shown: str) -> None:
+    examples = [draw_spot(tmp_path / name) for name in ("leaf_1.png", "leaf_2.png", "xray_1.png")]
+    engine = FakeEngine(*(dataclasses.replace(LEAF, name=name) for name in ("mine", "leaf", "xray")))
+    seat = Seat(engine=engine, examples=examples)
+    assert seat.take(seat.tab.welcome(model, None))["name"] == shown
+    assert seat.view is not None and seat.view.inspection.model == model
+    discard(seat.view)
 
 
 def test_an_image_shows_the_mark_it_was_given_before(spot: Path, tmp_path: Path) -> None:

@@ -77,3 +77,15 @@ def test_a_mark_in_a_batch_brings_a_deleted_entry_back(page: _Page, history: His
     session.mark(0, "normal")
     session.mark(1, "normal")
     assert [(entry.name, entry.mark, entry.source) for entry in history.search().entries] == [("spot.png", "normal", "batch")]
+
+
+def test_the_list_follows_a_model_that_gets_another_name_and_a_page_begins_with_the_default(page: _Page) -> None:
+    engine = page.engine
+    assert isinstance(engine, FakeEngine)
+    engine.entries = tuple(dataclasses.replace(LEAF, name=name) for name in ("first", "garden"))
+    event = gr.EventData(None, {"was": "leaf", "name": "garden"})
+    assert page._follow("leaf", event).value == "garden"
+    assert page._follow("first", event).value == "first" and page._follow("gone", gr.EventData(None, {})).value == "first"
+    assert page.built == "leaf"
+    for picked, chosen in (("leaf", "first"), ("garden", "garden")):
+        assert next(page.load(picked, None))[0].value == chosen

@@ -50,7 +50,7 @@ export function createThreshold(root, name, {onMove, onSet}) {
     isOwn: () => current === null,
     busy: () => rest !== 0,
     /** Its own value, the first range, and where it stands: moved before the page was loaded anew. Later calls change nothing. */
-    prepare({own, low, high, at}) {
+    prepare({own, low, high, at = own}) {
       if (range) return;
       range = {own, low, high, step: 1};
       current = at === own ? null : at;

@@ -113,7 +113,17 @@ class Models {
     if (answer.token) this.offerUndo(id, answer.token);
     if (answer.model) this.chosen = answer.model;
     await this.refresh();
-    this.trigger('models', {});
+    this.trigger('models', what === 'rename' ? {was: id, name: answer.model} : {});
+    this.show();
+  }
+
+  /** The chosen model in the table, where the keyboard goes on, and its card in sight. */
+  show() {
+    const at = this.table.visibleRows().findIndex(row => row.id === this.chosen);
+    if (at < 0) return;
+    this.table.select(at);
+    this.find('.models-table .sheet').focus({preventScroll: true});
+    this.find('.models-card').scrollIntoView({block: 'nearest'});
   }
 
   async pack(id) {
@@ -132,6 +142,7 @@ class Models {
     this.chosen = answer.model;
     await this.refresh();
     this.trigger('models', {});
+    this.show();
   }
 
   offerUndo(id, token) {

@@ -19,7 +19,7 @@ export function createPlot({what = 'Calibration scores'} = {}) {
   const key = node('figcaption');
   const element = node('figure', {className: 'scores'}, area, key);
   area.setAttribute('role', 'img');
-  const state = {shown: null, boundary: 0, seen: null, plotly: null};
+  const state = {shown: null, boundary: 0, seen: null, plotly: null, width: 0};
 
   const put = (line, value) => {
     const [low, high] = state.seen;
@@ -30,6 +30,7 @@ export function createPlot({what = 'Calibration scores'} = {}) {
   const putBoth = () => { put(boundary, state.boundary); put(needle, state.shown.score); };
 
   async function draw() {
+    if (!area.clientWidth) return; // of a hidden tab: it is drawn when it has a size, Plotly would take one of its own
     if (!state.plotly) return drawStrip(chart, state.shown);
     const figure = figureOf(state.shown, element);
     if (!chart.classList.contains('js-plotly-plot')) chart.replaceChildren();
@@ -45,7 +46,7 @@ export function createPlot({what = 'Calibration scores'} = {}) {
     whenIdle(async () => {
       if (state.plotly || !(state.plotly = await loadPlotly())) return;
       await draw();
-      chart.on('plotly_relayout', () => { state.seen = [...chart.layout.xaxis.range]; putBoth(); });
+      chart.on?.('plotly_relayout', () => { state.seen = [...chart.layout.xaxis.range]; putBoth(); });
     });
   }
 
@@ -56,6 +57,11 @@ export function createPlot({what = 'Calibration scores'} = {}) {
     put(boundary, value);
   }
 
+  new ResizeObserver(() => {
+    if (!state.shown || area.clientWidth === state.width) return;
+    state.width = area.clientWidth;
+    draw();
+  }).observe(area);
   new MutationObserver(() => state.shown && draw()).observe(document.body, {attributeFilter: ['class']});
   return {element, show, place};
 }

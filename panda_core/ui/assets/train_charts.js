@@ -11,7 +11,7 @@ const WATCHED = new Set(['critic.L_C', 'critic.accuracy']); // shown on request:
 const ELSEWHERE = new Set(['critic.C_x', 'critic.C_rec']); // the other chart shows them, on held-out images
 const SMOOTH_FROM = 60; // points from which on a running mean is drawn over the curve
 const WINDOW = 0.04; // its width, as a share of the points
-const PALETTE = ['#4d7fc4', '#d08a2e', '#2f9e77', '#b5579c', '#7a6fd0', '#c2564b', '#5aa5b5', '#8a8f3c', '#7f7f7f'];
+const PALETTE = ['#4d7fc4', '#d08a2e', '#2f9e77', '#b5579c', '#7a6fd0', '#c2564b', '#5aa5b5', '#8a8f3c', '#7f7f7f', '#e07ab0', '#a0703c'];
 const SIDES = [['x', 'images', PALETTE[0]], ['rec', 'reconstructions', PALETTE[1]]];
 
 /**

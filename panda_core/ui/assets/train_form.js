@@ -17,7 +17,7 @@ export function createForm(form, {ask, upload, folders, example, say, onStarted}
 
 class TrainForm {
   constructor(form, options) {
-    Object.assign(this, options, {form, tab: `${Date.now()}-${Math.random()}`, excluded: new Map(), survey: null, job: null, turn: 0, halt: null, offer: null});
+    Object.assign(this, options, {form, tab: `${Date.now()}-${Math.random()}`, excluded: new Map(), survey: null, job: null, turn: 0, suggested: '', halt: null, offer: null});
     this.find = selector => form.querySelector(selector);
     this.field = name => form.elements[name];
     this.field('folder').placeholder = this.folders ? `e.g. ${this.example}` : 'Upload images instead';
@@ -36,7 +36,13 @@ class TrainForm {
     this.find('.train-estimate').addEventListener('click', () => this.estimate());
     this.find('.train-progress button').addEventListener('click', () => this.cancel());
     this.find('.train-upload input').addEventListener('change', event => this.take([...event.target.files]));
-    for (const name of ['parent', 'preset']) this.field(name).addEventListener('change', () => this.rebase());
+    for (const name of ['parent', 'preset']) {
+      this.field(name).addEventListener('change', () => {
+        const lost = Object.keys(this.advanced.changes()).length;
+        this.rebase();
+        if (lost) this.say(`What was changed under “Advanced” is as in ${this.field('parent').value ? 'that model' : 'the preset'} again.`);
+      });
+    }
     this.field('detector').addEventListener('change', () => this.followDetector());
     for (const name of PICKED) this.field(name).addEventListener('change', () => this.checkFields());
   }
@@ -148,6 +154,7 @@ class TrainForm {
     this.advanced.complain(answer.problems);
     this.grid.complain(grid);
     this.find('.train-start').textContent = form.grid.length ? `Start grid search${grid.count ? ` (${grid.count})` : ''}` : 'Start training';
+    if (this.survey) this.showSurvey(); // other settings hold out another share
     this.say(answer.problems[''] || Object.entries(answer.problems).filter(([name]) => !this.advanced.has(name)).map(([, text]) => text).join(' '));
     return Object.keys(answer.problems).length === 0 && Object.keys(grid.problems).length === 0;
   }
@@ -175,7 +182,9 @@ class TrainForm {
     if (!found?.survey || this.field('folder').value !== JSON.parse(basis)[0]) return false; // it is of another folder by now
     this.survey = found.survey;
     this.checked = basis;
-    if (!this.field('name').value) this.field('name').value = found.survey.folder.split(/[\\/]/).filter(Boolean).pop().slice(0, 60);
+    if (this.field('name').value === this.suggested) {
+      this.suggested = this.field('name').value = found.survey.folder.split(/[\\/]/).filter(Boolean).pop().slice(0, 60);
+    }
     this.showSurvey();
     return true;
   }
@@ -276,7 +285,7 @@ class TrainForm {
 
   async start() {
     if (!this.field('folder').value.trim()) return this.say('Type the folder of normal images, or upload some.');
-    if (!(await this.checkFields())) return;
+    if (!(await this.checkFields())) { this.showWrong(); return; }
     if (!(await this.lookedThrough())) return;
     const button = this.find('.train-start');
     button.disabled = true;
@@ -284,6 +293,16 @@ class TrainForm {
     const answer = await this.ask(kind === 'search' ? 'search' : 'start', this.request());
     button.disabled = false;
     if (answer) { this.say(''); this.onStarted(answer.id, kind); }
+  }
+
+  /** Bring the first field that is wrong into sight: it may be folded away. */
+  showWrong() {
+    const wrong = [...this.form.querySelectorAll('[aria-invalid="true"]')];
+    if (!wrong.length) return;
+    this.say(wrong.length === 1 ? 'A field is wrong; it says below why.' : `${wrong.length} fields are wrong; they say below why.`);
+    for (const one of wrong) one.closest('details')?.setAttribute('open', '');
+    wrong[0].scrollIntoView({block: 'center'});
+    wrong[0].focus({preventScroll: true});
   }
 
   /** Whether the folder, as it is to be used, has been checked, a person has seen what does not belong, and it is enough. */

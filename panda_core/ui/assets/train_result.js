@@ -2,6 +2,7 @@
 
 import {duration} from './train_words.js';
 import {node, number, served} from './text.js';
+import {SOURCES} from './words.js';
 
 /** Draw into `place`; `keep(button, name)` when a person wants the model. */
 export function drawResult(place, facts, {keep}) {
@@ -12,11 +13,11 @@ export function drawResult(place, facts, {keep}) {
 }
 
 function* sentences({data, done, compared, metrics = []}) {
-  if (data) yield `Trained on ${data.train} images in ${duration(done.seconds)}; ${data.validation} held out to calibrate with. Boundary: ${done.boundary_kind}.`;
+  if (data) yield `Trained on ${data.train} images in ${duration(done.seconds)}; ${data.validation} held out to calibrate with. Boundary ${SOURCES[done.boundary_kind] || done.boundary_kind}.`;
   for (const one of metrics) {
     const interval = one.auroc_ci.map(end => end.toFixed(3)).join(' and ');
     yield `Measured on ${one.data} (${one.normal} normal, ${one.anomalous} anomalous): AUROC ${one.auroc.toFixed(3)}, 95 % between ${interval}; colour statistics alone reach ${one.trivial_auroc?.toFixed(3) ?? '–'}.`;
-    if (one.auroc_ci[0] <= 0.5) yield 'That is not better than guessing. More images, more steps or another preset may help; so may a closer camera.';
+    if (one.auroc_ci[0] <= 0.5) yield `With ${one.normal + one.anomalous} test images that cannot be told from guessing. More images, more steps or another preset may help; so may a closer camera.`;
   }
   if (!compared) return;
   yield `Beside “${compared.parent}”: false alarms on ${compared.normal} held-out normal images: ${compared.parent_false_alarms} → ${compared.false_alarms}.`;

@@ -6,8 +6,9 @@ import {bytes, duration, stateWord} from './train_words.js';
 import {node, percent, served} from './text.js';
 
 const ACTIONS = {
-  created: ['cancel'], queued: ['cancel'], running: ['cancel'], stopped: ['resume', 'again', 'discard'], failed: ['again', 'resume', 'discard'],
-  interrupted: ['resume', 'again', 'discard'], done: ['again', 'discard'], damaged: [],
+  // What does least harm stands last, where Stop was a moment before.
+  created: ['cancel'], queued: ['cancel'], running: ['cancel'], stopped: ['discard', 'again', 'resume'], failed: ['discard', 'resume', 'again'],
+  interrupted: ['discard', 'again', 'resume'], done: ['discard', 'again'], damaged: [],
 };
 const WORDS = {cancel: 'Stop', resume: 'Resume', again: 'Change and try again', discard: 'Discard'};
 const TEMPLATE = `
@@ -69,8 +70,8 @@ class RunView {
     if (shown.run.id !== this.id || (shown.from > 0 && shown.from !== this.known)) return; // an answer to an older question
     if (shown.from === 0 && this.known > 0) this.forget(); // the run was made again
     this.known = shown.known;
-    this.head(shown.run);
     if (shown.news) this.tell(shown.news);
+    this.head(shown.run);
     if (shown.log) this.showLog(shown.log);
     this.result(shown.run);
   }
@@ -84,7 +85,6 @@ class RunView {
     for (const part of ['data', 'done', 'compared', 'accepted']) if (news[part]) this.facts[part] = news[part];
     if (news.metrics.length) this.facts.metrics = news.metrics;
     put(this.find('.command code'), news.command);
-    this.find('.command').hidden = false;
     this.unused(news.problems);
   }
 
@@ -92,6 +92,7 @@ class RunView {
     put(this.find('h2'), run.name);
     put(this.find('.state'), stateWord(run));
     this.root.dataset.state = run.state;
+    this.find('.command').hidden = run.state === 'done' || !this.find('.command code').textContent;
     put(this.find('.detail'), run.detail || '');
     put(this.find('.about'), this.about(run));
     const bar = this.find('.train-bar');
@@ -132,7 +133,7 @@ class RunView {
   }
 
   unused(problems) {
-    this.problems.push(...problems);
+    this.problems = [...new Map([...this.problems, ...problems].map(one => [one[0], one])).values()]; // a resumed training finds them again
     const place = this.find('.unused');
     place.hidden = !this.problems.length;
     if (!problems.length) return;

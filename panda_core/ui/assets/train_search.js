@@ -5,9 +5,10 @@ import {createParallel} from './train_parallel.js';
 import {stateWord} from './train_words.js';
 import {node, number} from './text.js';
 
+const NEAR_CHANCE = 0.6; // of an AUROC on some tens of images
 const ROW = 30; // px
 const MOST_ROWS = 14; // shown without scrolling
-const ACTIONS = {created: ['cancel'], running: ['cancel'], stopped: ['resume', 'discard'], failed: ['resume', 'discard'], interrupted: ['resume', 'discard'], done: ['discard'], damaged: []};
+const ACTIONS = {created: ['cancel'], running: ['cancel'], stopped: ['discard', 'resume'], failed: ['discard', 'resume'], interrupted: ['discard', 'resume'], done: ['discard'], damaged: []};
 const WORDS = {cancel: 'Stop', resume: 'Resume', discard: 'Discard'};
 const TEMPLATE = `
   <header><h2></h2><p class="state" role="status"></p><div class="actions"></div></header>
@@ -16,7 +17,7 @@ const TEMPLATE = `
   <div class="train-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" hidden><i></i></div><p class="pace"></p>
   <section class="best" hidden></section>
   <figure class="parallel" hidden><figcaption>Each line is a training; the stronger its colour, the better on held-out images. Drag along an axis to pick some out.</figcaption><div class="chart"></div></figure>
-  <p class="train-kinds">AUROC and separation are those on held-out images. A click opens the training.</p>
+  <p class="train-kinds">AUROC and separation: held-out normal images against the folder’s known anomalies or, where it has fewer than four, against synthetic ones. A click opens the training.</p>
   <div class="trials"></div>
   <details class="unused" hidden><summary></summary><ul></ul></details>
   <p class="command" hidden>The same in a terminal: <code></code></p>`;
@@ -69,13 +70,13 @@ class SearchView {
     this.best(told, done.length);
     this.failures(told.trials.filter(trial => trial.state === 'failed'));
     put(this.find('.command code'), told.command);
-    this.find('.command').hidden = false;
   }
 
   head(search) {
     put(this.find('h2'), search.name);
     put(this.find('.state'), stateWord(search));
     this.root.dataset.state = search.state;
+    this.find('.command').hidden = search.state === 'done' || !this.told;
     put(this.find('.detail'), search.detail || '');
     if (this.told) put(this.find('.about'), about(this.told));
     const bar = this.find('.train-bar');
@@ -105,11 +106,14 @@ class SearchView {
     place.hidden = !trial;
     if (!trial) return;
     const values = fields.map(field => `${field} = ${trial.values[field]}`).join(', ');
+    const same = trials.filter(one => one.state === 'done' && one.auroc.toFixed(3) === trial.auroc.toFixed(3)).length;
     const button = node('button', {type: 'button', textContent: 'Open its training'});
     button.addEventListener('click', () => this.open(trial.run));
     place.replaceChildren(
       node('h3', {textContent: 'Best on held-out images'}),
       node('p', {textContent: `${values}: AUROC ${trial.auroc.toFixed(3)}, the two mean scores ${number(trial.separation)} standard deviations apart.`}),
+      same > 1 ? node('p', {textContent: `${same} trainings have this AUROC; the larger distance decided.`}) : '',
+      trial.auroc < NEAR_CHANCE ? node('p', {textContent: 'That is hardly better than guessing: none of these trainings tells the images apart.'}) : '',
       node('p', {textContent: `It was chosen among ${count} by these images, so say so when you report it, and measure it on images that nobody chose by.`}),
       button);
   }

@@ -45,7 +45,7 @@ function suspects(found, excluded, onChange) {
 }
 
 function leftOut(excluded, stale, onAgain) {
-  const line = node('p', {className: 'train-left-out'}, node('span', {textContent: `${excluded.size} left out by you.${stale ? ' The counts above are from before that.' : ''}`}));
+  const line = node('p', {className: 'train-left-out'}, node('span', {textContent: [excluded.size && `${excluded.size} left out by you.`, stale && 'The counts above are from before what you have changed.'].filter(Boolean).join(' ')}));
   if (!stale) return line;
   const button = node('button', {type: 'button', textContent: 'Count again'});
   button.addEventListener('click', onAgain);

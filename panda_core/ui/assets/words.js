@@ -9,7 +9,8 @@ export const ERROR_LABELS = {
   percept: 'Perceptual distance',
   percept_pooled: 'Perceptual, whole image',
 };
-const SOURCES = {
+/** Where a boundary comes from. */
+export const SOURCES = {
   labelled: 'from labelled anomalies',
   synthetic: 'from synthetic anomalies',
   tail: 'from normal images only',
