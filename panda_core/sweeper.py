@@ -126,7 +126,7 @@ class _Leader:
         return trial.number, int(trial.user_attrs["number"]), False
 
     def _name(self, number: int) -> str:
-        return f"{self.sweep.name}-{number:03d}"
+        return f"{self.sweep.name}-{number + 1:03d}"  # counted as the page does
 
     def _config(self, number: int) -> Config:
         return self.sweep.base.override(**self.sweep.combinations[number])

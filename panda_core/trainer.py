@@ -9,12 +9,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -107,7 +107,7 @@ class _Stages:
                 self.watch.close()
 
     def _go(self) -> Outcome:
-        started = time.time()
+        started = time.time() - _worked(self.run.events())
         self.say("scan", "Reading the folder.")
         if self.run.parent is not None:
             check_tuning(read_parent(self.run.parent), self.config)
@@ -215,6 +215,13 @@ class _Stages:
             detail = f"Stopped at step {self.step} of {self.total}. Go on with: panda train --run {self.run.path} --resume"
             self.run.write_status("stopped", detail=detail, step=self.step, total=self.total)
         return "stopped"
+
+
+def _worked(events: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds that the parts of a training have taken that was stopped or killed: each begins with an event "data"."""
+    starts = [number for number, event in enumerate(events) if event["event"] == "data"]
+    ends = [*starts, len(events)][1:]
+    return float(sum(events[end - 1]["time"] - events[start]["time"] for start, end in zip(starts, ends, strict=True)))
 
 
 def concrete(config: Config) -> Config:

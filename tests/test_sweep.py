@@ -135,7 +135,7 @@ def test_a_search_that_died_goes_on_in_the_run_it_was_training(tmp_path: Path) -
     assert [trial.state for trial in trials_of(search)] == ["done", "running", "waiting", "waiting"]
     jobs.finish = finish_well
     assert lead(Sweep.open(search.path), jobs) == "done"  # type: ignore[arg-type]
-    assert jobs.resumed == ["0002-search-001"] and len(jobs.started) == 4
+    assert jobs.resumed == ["0002-search-002"] and len(jobs.started) == 4
     assert [trial.state for trial in trials_of(search)] == ["done"] * 4
 
 
@@ -165,7 +165,7 @@ def test_a_search_that_was_stopped_goes_on_with_its_own_training_and_not_with_it
     lead(twin, jobs)  # type: ignore[arg-type]
     search = Sweep.open(search.path.rename(tmp_path / "renamed"))
     assert lead(search, jobs) == "done"  # type: ignore[arg-type]
-    assert jobs.resumed == ["0001-search-000"] and len(jobs.started) == 1 + 4 + 3
+    assert jobs.resumed == ["0001-search-001"] and len(jobs.started) == 1 + 4 + 3
     assert not {trial.run for trial in trials_of(search)} & {trial.run for trial in trials_of(twin)}
 
 
@@ -185,14 +185,14 @@ def test_a_killed_search_goes_on_in_no_run_that_it_would_not_have_started(tmp_pa
     foreign: dict[str, Any] = {"parent": {"parent": tmp_path}, "exclude": {"exclude": ["ab"]}}.get(change, {})
     if change == "config":
         config = config.override(**{"train.seed": 1})
-    run = RunDir.create(place / "0000-search-000", config, tmp_path, name="search-000", **foreign)
+    run = RunDir.create(place / "0000-search-001", config, tmp_path, name="search-001", **foreign)
     if change == "created":
         header = run.path / "config.json"
         header.write_text(header.read_text().replace(f'"created": {run.created}', f'"created": {search.created - 1}'))
     finish_well(run)
     jobs = FakeJobs(place, finish_well)
     assert lead(search, jobs) == "done"  # type: ignore[arg-type]
-    assert jobs.started == ["search-000"]
+    assert jobs.started == ["search-001"]
 
 
 def test_asking_it_to_stop_stops_the_present_run_and_keeps_the_rest(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_training_that_was_stopped_alone_is_no_failed_trial(tmp_path: Path) ->
     assert lead(search, jobs) == "stopped"  # type: ignore[arg-type]
     assert [trial.state for trial in trials_of(search)] == ["running", "waiting", "waiting", "waiting"]
     jobs.finish = finish_well
-    assert lead(search, jobs) == "done" and jobs.resumed == ["0001-search-000"]  # type: ignore[arg-type]
+    assert lead(search, jobs) == "done" and jobs.resumed == ["0001-search-001"]  # type: ignore[arg-type]
 
 
 def test_one_process_leads_a_search(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from panda_core import trainer
 from panda_core.config import Config
 from panda_core.data.batches import Batches
 from panda_core.data.images import list_images
@@ -225,3 +226,12 @@ def test_two_processes_train_one_model(toy_folder: Path, tmp_path: Path) -> None
     steps = [event for event in run.events() if event["event"] == "step"]
     assert [event["step"] for event in steps] == list(range(1, 11)), "each step once: only rank 0 writes"
     assert run.status().state == "done"
+
+
+def test_the_time_of_a_training_is_that_of_all_its_parts() -> None:
+    def part(*times: float) -> list[dict[str, object]]:
+        return [{"event": "data" if not number else "step", "time": time} for number, time in enumerate(times)]
+
+    assert trainer._worked([]) == 0
+    assert trainer._worked(part(100, 107)) == 7
+    assert trainer._worked([*part(100, 107), *part(5000), *part(9000, 9001, 9030)]) == 37, "not what lay between them"

@@ -7,6 +7,7 @@ import {node, served} from './text.js';
 
 const TICK = 500; // ms between two questions while a job runs
 const RETRY = 2000; // ms after a question that got no answer
+const FORM = 'panda-evaluation-form'; // the same for what was asked for
 const REMEMBERED = 'panda-evaluation'; // of this browser tab: a page that is loaded again finds its results
 
 export function mount({element, props, trigger, server, upload}) {
@@ -98,6 +99,7 @@ class Evaluate {
     const answer = await this.ask('begin', {tab: this.tab, folder: this.form.elements.folder.value, file: this.file, models});
     this.find('.evaluate-start').disabled = Boolean(answer);
     if (!answer) return;
+    remember(FORM, JSON.stringify({folder: this.form.elements.folder.value, models}));
     this.follow(answer.id);
   }
 
@@ -114,7 +116,12 @@ class Evaluate {
   async restore() {
     const id = remembered(REMEMBERED);
     const answer = id && await this.server.look({id, known: 0}).catch(() => null);
-    if (answer && !answer.gone && !this.id) this.follow(id);
+    if (!answer || answer.gone || this.id) return;
+    const asked = JSON.parse(remembered(FORM) || '{}');
+    if (this.folders && !this.form.elements.folder.value) this.form.elements.folder.value = asked.folder || '';
+    this.chosen = new Set(asked.models || []);
+    for (const box of this.root.querySelectorAll('[name=model]')) box.checked = this.chosen.has(box.value);
+    this.follow(id);
   }
 
   /** Ask how things stand as long as something is going on; one loop for an evaluation. */
