@@ -40,8 +40,8 @@ export function createGallery(root, {onOpen}) {
 }
 
 function tile({at, name, picture}, {scores, labels, defects}, open) {
-  const defect = labels[at] < 0 ? '' : `${defects[labels[at]].name}, `;
-  const made = node('button', {type: 'button', title: name}, node('img', {src: picture, alt: ''}), node('b', {textContent: name.split('/').pop()}), node('span', {textContent: `${defect}score ${number(scores[at])}`}));
+  const defect = labels[at] < 0 ? '' : ` · ${defects[labels[at]].name}`; // last, where it may be cut off
+  const made = node('button', {type: 'button', title: name}, node('img', {src: picture, alt: ''}), node('b', {textContent: name.split('/').pop()}), node('span', {textContent: `score ${number(scores[at])}${defect}`}));
   made.addEventListener('click', open);
   return made;
 }
