@@ -71,7 +71,7 @@ def show(training: str, as_json: bool) -> None:
 @training_argument
 @json_option
 def stop(training: str, as_json: bool) -> None:
-    """Stop a TRAINING with a checkpoint: panda jobs resume goes on from it. Returns when it has stopped, within seconds.
+    """Stop a TRAINING with a checkpoint, after four seconds at its last one: panda jobs resume goes on from it.
 
     \b
     Example:  panda jobs stop 7

@@ -20,7 +20,11 @@ PARTS = ("table1", "table2", "table3", "fig3", "figures")
 
 @click.command()
 @click.argument("what", nargs=-1, required=True, type=click.Choice([*PARTS, "all"]))
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; without it $PANDA_DATA (see: panda datasets).")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the data sets; without it $PANDA_DATA, else shared/datasets beside the repository.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("docs/results"), show_default=True, help="Records, tables and plots.")
 @click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs/reproduce"), show_default=True, help="Trainings; kept, to go on with."
@@ -57,8 +61,8 @@ def reproduce(
 
     Each run leaves one JSON record in OUT/records; a record that is there is not made again, so the same command goes on after any
     interruption. Ctrl-C stops the present trainings with a checkpoint. A run that fails is noted, and the others go on; the exit code is 1
-    then. A record of another extent or configuration is replaced (give another --out to keep it), once its old training is deleted from
-    RUNS.
+    then. A record of another extent or configuration is measured again and replaced: give another --out to keep it. Where its old training
+    still lies in RUNS, the run fails until that is deleted.
 
     \b
     Example:  panda reproduce all --data ~/datasets --workers 2 --dry-run

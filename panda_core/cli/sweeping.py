@@ -49,7 +49,7 @@ def sweep(
 
     Each combination is a run like any other (see: panda jobs). They are compared by the AUROC on images held out from training,
     against known anomalies or synthetic ones; test images are not looked at. Ctrl-C stops the search and keeps what it has. The exit code
-    is 1 where no training gave a model.
+    is 1 where every training failed.
 
     \b
     Example:  panda sweep parts/ --out searches/parts --grid loss.adversarial_weight=0.01,0.05 --grid train.critic_lr=1e-4,3e-4

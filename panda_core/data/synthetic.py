@@ -50,7 +50,9 @@ def make_anomaly(image: Picture, *, seed: int, kind: str | None = None) -> tuple
         raise ValueError(f"Unknown kind '{kind}'. Known: {', '.join(KINDS)}.")
     if max(image.shape[:2]) > _DRAWN_SIDE:
         result = _enlarged(image, seed, kind)
-        return result, _difference(image, result)
+        mask = _difference(image, result)
+        if mask.any():  # enlarging may smooth a faint speck away
+            return result, mask
     rng = np.random.default_rng([seed])
     draw = _DRAW[kind or KINDS[int(rng.integers(len(KINDS)))]]
     object_mask = foreground(image)

@@ -122,7 +122,7 @@ class SearchView {
     const place = this.find('.unused');
     place.hidden = !failed.length;
     put(place.querySelector('summary'), `Failed trainings (${failed.length})`);
-    place.querySelector('ul').replaceChildren(...failed.map(trial => node('li', {textContent: `${trial.run || `number ${trial.number}`}: ${trial.detail}`})));
+    place.querySelector('ul').replaceChildren(...failed.map(trial => node('li', {textContent: `${trial.run || `No. ${1 + trial.number}`}: ${trial.detail}`})));
   }
 
   fillTable() {
