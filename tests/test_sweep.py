@@ -124,7 +124,7 @@ def test_a_search_that_died_goes_on_in_the_run_it_was_training(tmp_path: Path) -
         pass
 
     def die(run: RunDir) -> None:
-        if run.name.endswith("001"):
+        if run.name.endswith("002"):
             run.write_status("stopped")
             raise Killed
         finish_well(run)
@@ -197,7 +197,7 @@ def test_a_killed_search_goes_on_in_no_run_that_it_would_not_have_started(tmp_pa
 
 def test_asking_it_to_stop_stops_the_present_run_and_keeps_the_rest(tmp_path: Path) -> None:
     search = make_sweep(tmp_path)
-    jobs = FakeJobs(tmp_path / "runs", lambda run: search.cancel() if run.name.endswith("001") else finish_well(run))
+    jobs = FakeJobs(tmp_path / "runs", lambda run: search.cancel() if run.name.endswith("002") else finish_well(run))
     assert lead(search, jobs) == "stopped"  # type: ignore[arg-type]
     assert [trial.state for trial in trials_of(search)] == ["done", "running", "waiting", "waiting"]
     assert not search.cancelled(), "the request has been met"

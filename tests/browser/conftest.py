@@ -98,6 +98,8 @@ def served() -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def model_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one real model, "grey": untrained, calibrated on noisy grey pictures. Its numbers mean nothing, its path is whole."""
+    import torch
+
     from panda_core.calibration import calibrate
     from panda_core.card import Card, DataCard, versions
     from panda_core.checkpoint import Model, save_model
@@ -111,6 +113,7 @@ def model_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2.imwrite(str(path), noise.astype(np.uint8))
     data = DataCard(description="grey noise", licence="CC0", validation=len(paths))
     card = Card(name="grey", title="Grey", created="2026-01-01T00:00:00+00:00", config=TINY, data=data, versions=versions())
+    torch.manual_seed(0)
     model = Model("grey", TINY, build_detector(TINY, pretrained=False).eval(), None, None, card)
     model.calibration = calibrate(model, paths, scoring=TINY.scoring)
     save_model(place / "grey", model)
