@@ -33,8 +33,10 @@ export function createPlot({what = 'Calibration scores'} = {}) {
     if (!area.clientWidth) return; // of a hidden tab: it is drawn when it has a size, Plotly would take one of its own
     if (!state.plotly) return drawStrip(chart, state.shown);
     const figure = figureOf(state.shown, element);
-    if (!chart.classList.contains('js-plotly-plot')) chart.replaceChildren();
+    const first = !chart.classList.contains('js-plotly-plot');
+    if (first) chart.replaceChildren();
     await state.plotly.react(chart, figure.data, figure.layout, {displayModeBar: false, responsive: true});
+    if (first) chart.on('plotly_relayout', () => { state.seen = [...chart.layout.xaxis.range]; putBoth(); });
   }
 
   function show(next) {
@@ -44,9 +46,7 @@ export function createPlot({what = 'Calibration scores'} = {}) {
     draw();
     putBoth();
     whenIdle(async () => {
-      if (state.plotly || !(state.plotly = await loadPlotly())) return;
-      await draw();
-      chart.on?.('plotly_relayout', () => { state.seen = [...chart.layout.xaxis.range]; putBoth(); });
+      if (!state.plotly && (state.plotly = await loadPlotly())) draw();
     });
   }
 
