@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from panda_core.checkpoint import Model
 from panda_core.config import ScoringConfig
-from panda_core.data.images import content_hash, read_image
+from panda_core.data.images import content_hash, readable
 from panda_core.data.synthetic import make_anomaly
 from panda_core.errors import CalibrationError, ImageError
 from panda_core.inspection import Calibration, Evidence, Picture
@@ -91,26 +92,26 @@ def gather(
 
     Images are as large as they are when they are inspected, for the sake of the score, and so are held a few at a time.
     """
-    known = [path for path in anomalous_paths if _read(path) is not None]
+    known = [path for path, _ in readable(anomalous_paths)]
     source = _source(scoring, len(known))
     others = len(known) if source == "labelled" else SYNTHETIC_PER_IMAGE * len(normal_paths) if source == "synthetic" else 0
     total = len(normal_paths) + others
-    usable: dict[Path, str] = {}
-    normal = list(_told(examine_images(model, _read_each(normal_paths, usable)), 0, total, on_progress))
+    hashes: dict[Path, str] = {}
+    normal = list(_told(examine_images(model, _usable(normal_paths, hashes)), 0, total, on_progress))
     masks: list[NDArray[np.bool_]] = []
     shown: Iterator[Picture] = iter(())
     if source == "labelled":
-        shown = _read_each(known, {})
+        shown = (image for _, image in readable(known))
     elif source == "synthetic" and normal:
         total = len(normal) * (1 + SYNTHETIC_PER_IMAGE)
-        shown = _make_each([*usable], seed, masks, side=next(iter(normal[0].maps.values())).shape[0])
+        shown = _make_each(hashes, seed, masks, side=next(iter(normal[0].maps.values())).shape[0])
     anomalous = list(_told(examine_images(model, shown), len(normal), total, on_progress))
     return Gathered(
         normal=tuple(normal),
         anomalous=tuple(anomalous),
         masks=tuple(masks),
         source=source,
-        fingerprint=hashlib.sha256("\n".join(sorted(usable.values())).encode()).hexdigest(),
+        fingerprint=hashlib.sha256("\n".join(sorted(hashes.values())).encode()).hexdigest(),
         unscored=getattr(model.detector, "unscored", ()),
     )
 
@@ -158,30 +159,18 @@ def _map_weights(
     return best
 
 
-def _read(path: Path) -> tuple[Picture, str] | None:
-    """The image and its content's hash; None where it cannot be read: the folder scan has listed it, and a file lost since then only makes
-    the sample smaller.
-    """
-    try:
-        return read_image(path), content_hash(path)
-    except ImageError:
-        return None
+def _usable(paths: Iterable[Path], hashes: dict[Path, str]) -> Iterator[Picture]:
+    """The images that can be read, one at a time; adds their paths and contents' hashes to ``hashes``."""
+    for path, image in readable(paths):
+        with suppress(ImageError):  # a file lost since then only makes the sample smaller
+            hashes[path] = content_hash(path)
+            yield image
 
 
-def _read_each(paths: Iterable[Path], usable: dict[Path, str]) -> Iterator[Picture]:
-    """The images that can be read, one at a time; adds their paths and hashes to ``usable``."""
-    for path in paths:
-        read = _read(path)
-        if read is not None:
-            usable[path] = read[1]
-            yield read[0]
-
-
-def _make_each(paths: Sequence[Path], seed: int, masks: list[NDArray[np.bool_]], *, side: int) -> Iterator[Picture]:
+def _make_each(paths: Iterable[Path], seed: int, masks: list[NDArray[np.bool_]], *, side: int) -> Iterator[Picture]:
     """SYNTHETIC_PER_IMAGE anomalies of each image, one at a time; adds their masks, side x side, to ``masks``."""
     for number, path in enumerate([*paths] * SYNTHETIC_PER_IMAGE):
-        read = _read(path)
-        if read is not None:
-            changed, mask = make_anomaly(read[0], seed=seed * 1_000_003 + number)
+        for _, image in readable([path]):
+            changed, mask = make_anomaly(image, seed=seed * 1_000_003 + number)
             masks.append(cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA) > 0)
             yield changed

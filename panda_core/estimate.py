@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,10 +16,9 @@ import torch
 from panda_core.config import Config
 from panda_core.data.batches import Batches
 from panda_core.data.folders import Splits, scan
-from panda_core.data.images import prepare
+from panda_core.data.images import prepare, readable
 from panda_core.detectors import Detector, build_detector
 from panda_core.detectors.base import examining
-from panda_core.finishing import readable_images
 from panda_core.percept import FITTED_IMAGES, PerceptualEvidence
 from panda_core.pretext import needs_pretext, pretext_task, pretrain_vgg19
 from panda_core.resume import save_state
@@ -109,7 +109,7 @@ def _saving(trainer: Trainer) -> float:
 
 def _finishing(config: Config, detector: Detector, device: torch.device, splits: Splits) -> float:
     """Seconds from the last step to the model: every training image through f, every held-out one and its anomalies through all."""
-    images = [image for image, _ in zip(readable_images(splits.train), range(MEASURED_IMAGES), strict=False)]
+    images = [image for _, image in islice(readable(splits.train), MEASURED_IMAGES)]
     looked = SYNTHETIC * len(splits.validation) + len(splits.validation) + len(splits.anomalous)
     with examining(detector):
         each = _seconds_each(images, config.data.size, device, detector.examine)

@@ -20,11 +20,10 @@ from panda_core.checkpoint import DetectorModule, Model, load_model, save_model
 from panda_core.comparison import compare
 from panda_core.config import Config
 from panda_core.data.folders import Splits, labelled_test
-from panda_core.data.images import prepare, read_image
+from panda_core.data.images import prepare, readable
 from panda_core.durable import replace_text
-from panda_core.errors import FolderError, ImageError, ModelError, PandaError
+from panda_core.errors import FolderError, ModelError, PandaError
 from panda_core.evaluation import evaluate
-from panda_core.inspection import Picture
 from panda_core.inspector import Inspector
 from panda_core.percept import FITTED_IMAGES, PerceptualEvidence
 from panda_core.runs import RunDir
@@ -145,7 +144,7 @@ class Finishing:
 
     def _prepared(self, paths: Sequence[Path], *, batch: int = 16) -> Iterator[Tensor]:
         images = []
-        for image in readable_images(paths):
+        for _, image in readable(paths):
             self.heed()
             images.append(torch.from_numpy(prepare(image, self.config.percept.size)))
             if len(images) == batch:
@@ -169,10 +168,3 @@ def _name_of(model: Path) -> str:
 
 def _without_examples(found: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key != "changed"}
-
-
-def readable_images(paths: Sequence[Path]) -> Iterator[Picture]:
-    """The images that can be read, each decoded once; the folder scan has listed the others."""
-    for path in paths:
-        with suppress(ImageError):
-            yield read_image(path)

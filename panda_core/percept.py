@@ -84,23 +84,24 @@ class PerceptualEvidence(nn.Module):
         With several modes, images are first grouped by k-means on their pooled features (seeded, so repeatable).
         Raises CalibrationError where a mode would have fewer than 4 images.
         """
-        raw = [self._grid(x).cpu() for x in batches]
-        count = sum(len(part) for part in raw)
-        if count < MINIMUM_IMAGES * self.config.modes:
-            raise CalibrationError(
-                f"Perceptual evidence with {self.config.modes} mode(s) needs at least {MINIMUM_IMAGES * self.config.modes} "
-                f"normal images; there are {count}."
-            )
-        values = torch.cat(raw)
-        raw.clear()
-        self.channel_mean.copy_(values.mean(dim=(0, 1)))
-        self.channel_std.copy_(values.std(dim=(0, 1)).clamp_min(1e-6))
-        groups = _group(self._scaled(values.mean(dim=1).to(self.mu.device)).cpu(), self.config.modes)
-        for mode in range(self.config.modes):
-            self._fit_mode(mode, values[groups == mode])
-            if self.config.pooled:
-                self._fit_pooled(mode, values[groups == mode])
-        self._factor = None
+        with exact_float32(self.mu.device):
+            raw = [self._grid(x).cpu() for x in batches]
+            count = sum(len(part) for part in raw)
+            if count < MINIMUM_IMAGES * self.config.modes:
+                raise CalibrationError(
+                    f"Perceptual evidence with {self.config.modes} mode(s) needs at least {MINIMUM_IMAGES * self.config.modes} "
+                    f"normal images; there are {count}."
+                )
+            values = torch.cat(raw)
+            raw.clear()
+            self.channel_mean.copy_(values.mean(dim=(0, 1)))
+            self.channel_std.copy_(values.std(dim=(0, 1)).clamp_min(1e-6))
+            groups = _group(self._scaled(values.mean(dim=1).to(self.mu.device)).cpu(), self.config.modes)
+            for mode in range(self.config.modes):
+                self._fit_mode(mode, values[groups == mode])
+                if self.config.pooled:
+                    self._fit_pooled(mode, values[groups == mode])
+            self._factor = None
 
     def _fit_mode(self, mode: int, values: Tensor) -> None:
         """Gaussians of one mode, and what its error usually is: n x cells x channels.
@@ -155,20 +156,21 @@ class PerceptualEvidence(nn.Module):
         Each is that of the mode that finds the image least strange by it. seen: B x P/8 x P/8 bool, the locations that count in
         "percept" (None: all), at least one of each image. "percept_pooled" is of the whole image all the same.
         """
-        grid = self._grid(x)
-        y = self._scaled(grid)[..., self.chosen].transpose(0, 1)
-        factors = self._unpacked()
-        modes = [self._distance(y - mean[:, None], factor) for mean, factor in zip(self.mu, factors, strict=True)]
-        tops = torch.stack([(self._top(d, mode, seen) - self.usual[mode, 0]) / self.usual[mode, 1] for mode, d in enumerate(modes)])
-        top, nearest = tops.min(dim=0)
-        shown = torch.stack(modes)[nearest, torch.arange(len(x), device=x.device)]
-        errors = {"percept": top}
-        if self.config.pooled:
-            summary = self._summary(grid)
-            gaussians = [cast(PooledGaussian, gaussian) for gaussian in self.pooled]
-            whole = torch.stack([(gaussian(summary) - gaussian.usual[0]) / gaussian.usual[1] for gaussian in gaussians])
-            errors["percept_pooled"] = whole.min(dim=0).values
-        return errors, {"percept": shown.reshape(len(x), 1, self.side, self.side)}
+        with exact_float32(x.device):
+            grid = self._grid(x)
+            y = self._scaled(grid)[..., self.chosen].transpose(0, 1)
+            factors = self._unpacked()
+            modes = [self._distance(y - mean[:, None], factor) for mean, factor in zip(self.mu, factors, strict=True)]
+            tops = torch.stack([(self._top(d, mode, seen) - self.usual[mode, 0]) / self.usual[mode, 1] for mode, d in enumerate(modes)])
+            top, nearest = tops.min(dim=0)
+            shown = torch.stack(modes)[nearest, torch.arange(len(x), device=x.device)]
+            errors = {"percept": top}
+            if self.config.pooled:
+                summary = self._summary(grid)
+                gaussians = [cast(PooledGaussian, gaussian) for gaussian in self.pooled]
+                whole = torch.stack([(gaussian(summary) - gaussian.usual[0]) / gaussian.usual[1] for gaussian in gaussians])
+                errors["percept_pooled"] = whole.min(dim=0).values
+            return errors, {"percept": shown.reshape(len(x), 1, self.side, self.side)}
 
     def _top(self, distance: Tensor, mode: int, seen: Tensor | None = None) -> Tensor:
         """Mean of the largest distances, each standardised at its location: B x cells -> B.
@@ -190,13 +192,11 @@ class PerceptualEvidence(nn.Module):
     @staticmethod
     def _distance(difference: Tensor, factor: Tensor) -> Tensor:
         """Mahalanobis distance: cells x B x D and cells x D x D -> B x cells."""
-        with torch.autocast(difference.device.type, enabled=False):  # whitening subtracts nearly equal numbers: too coarse in bf16
-            return torch.bmm(difference, factor).square().sum(dim=2).clamp_min(0).sqrt().T
+        return torch.bmm(difference, factor).square().sum(dim=2).clamp_min(0).sqrt().T
 
     def _grid(self, x: Tensor) -> Tensor:
         """B x 3 x P x P -> B x cells x channels in float32, locally averaged over 3 x 3."""
-        with exact_float32(x.device):
-            parts = [self._fitted(layer) for layer in self.features(x.float())]
+        parts = [self._fitted(layer) for layer in self.features(x.float())]
         return torch.cat(parts, dim=1).flatten(2).transpose(1, 2)
 
     def _fitted(self, layer: Tensor) -> Tensor:

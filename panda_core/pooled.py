@@ -28,9 +28,11 @@ class PooledGaussian(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
-        """B x D -> B distances, each of the expected size 1 on normal images, whatever D is."""
-        with torch.autocast(x.device.type, enabled=False):  # whitening subtracts nearly equal numbers: too coarse in bf16
-            return ((x.float() - self.mu) @ self.whitening).square().mean(dim=1).sqrt()
+        """B x D -> B distances, each of the expected size 1 on normal images, whatever D is.
+
+        Outside of autocast: whitening subtracts nearly equal numbers, too coarse in bf16.
+        """
+        return ((x.float() - self.mu) @ self.whitening).square().mean(dim=1).sqrt()
 
 
 def shrunk_covariance(x: Tensor) -> Tensor:

@@ -23,12 +23,12 @@ from torch import Tensor
 from panda_core.config import Config
 from panda_core.data.batches import Batches
 from panda_core.data.folders import Splits, scan
-from panda_core.data.images import prepare
+from panda_core.data.images import prepare, readable
 from panda_core.detectors import build_detector
 from panda_core.detectors.base import examining, searches
 from panda_core.devices import autocast_dtype, pick_device
 from panda_core.errors import PandaError, TrainingError
-from panda_core.finishing import Finishing, readable_images
+from panda_core.finishing import Finishing
 from panda_core.pretext import needs_pretext, pretext_task, pretrain_vgg19
 from panda_core.pretext import save as save_pretext
 from panda_core.pretrained import read_tensors, resolve_backbone
@@ -107,13 +107,14 @@ class _Stages:
                 self.watch.close()
 
     def _go(self) -> Outcome:
-        started = time.time() - _worked(self.run.events())
+        before = self.run.events()
+        started = time.time() - _worked(before)
         self.say("scan", "Reading the folder.")
         if self.run.parent is not None:
             check_tuning(read_parent(self.run.parent), self.config)
         seed = self.config.train.seed
         splits = scan(self.run.data, data=self.config.data, seed=seed, exclude=self.run.exclude, on_progress=self.heed)
-        self._require_same_images(splits)
+        self._require_same_images(splits, before)
         if self.leads:
             self._record_splits(splits)
         needed = needs_pretext(self.config, tuned=self.run.parent is not None)
@@ -150,10 +151,10 @@ class _Stages:
         data, train = self.config.data, self.config.train
         return Batches(paths, size=data.size, augment=data.augment, batch=train.batch, seed=train.seed)
 
-    def _require_same_images(self, splits: Splits) -> None:
+    def _require_same_images(self, splits: Splits, events: Sequence[Mapping[str, Any]]) -> None:
         """Raises TrainingError where it was begun with other images: a new split would calibrate with some that were trained on."""
         begun = any((self.run.path / name).exists() for name in (self.run.state_path.name, PRETEXT_STATE))
-        before = [event["fingerprint"] for event in self.run.events() if event["event"] == "data"]
+        before = [event["fingerprint"] for event in events if event["event"] == "data"]
         if begun and before and before[-1] != splits.fingerprint:
             raise TrainingError(
                 f"{self.run.data} has changed since this training began. Bring its images back as they were, or start a new training."
@@ -204,7 +205,7 @@ class _Stages:
         if searches(detector) and state.step < self.total:
             return  # a search for every held-out image would cost more than the epoch
         size = self.config.data.size
-        images = [torch.from_numpy(prepare(image, size)) for image in islice(readable_images(validation), VALIDATION_IMAGES)]
+        images = [torch.from_numpy(prepare(image, size)) for _, image in islice(readable(validation), VALIDATION_IMAGES)]
         x = self.fabric.to_device(torch.stack(images))
         with examining(detector), self.fabric.autocast():
             seen = detector.examine(x)  # type: ignore[operator]

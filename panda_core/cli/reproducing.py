@@ -129,7 +129,8 @@ def _work(jobs: list[Job], places: Places, workers: int) -> list[Job] | None:
         def on_end(job: Job, failure: str) -> None:
             nonlocal over
             over += 1
-            failed.extend([job] if failure else [])
+            if failure:
+                failed.append(job)
             update(over, len(jobs))
             ERR.print(f"{job.name}: {'failed: ' + failure if failure else 'done'}")
 

@@ -88,8 +88,8 @@ def sweep(
 
 
 def _code(status: SearchStatus) -> int:
-    """1 where all that was tried failed."""
-    return 1 if status.tried and status.best is None and all(trial.state == "failed" for trial in status.trials) else 0
+    """1 where every training failed."""
+    return int(bool(status.trials) and all(trial.state == "failed" for trial in status.trials))
 
 
 def _lead(search: Sweep) -> None:

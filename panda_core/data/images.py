@@ -6,6 +6,8 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -34,6 +36,13 @@ def read_image(path: str | Path) -> Picture:
         raise ImageError(path, str(refusal)) from None
     except Exception as error:  # On damaged files the decoders raise whatever comes: SyntaxError, struct.error, zlib.error, ...
         raise ImageError(path, _explain(error, data)) from error
+
+
+def readable(paths: Iterable[Path]) -> Iterator[tuple[Path, Picture]]:
+    """The images that can be read, with their paths, each decoded when it is asked for; the folder scan has listed the others."""
+    for path in paths:
+        with suppress(ImageError):
+            yield path, read_image(path)
 
 
 def resize(image: Picture, size: int) -> Picture:

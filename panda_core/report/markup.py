@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from panda_core.inspection import Boundary
+
 KINDS = {
     "labelled": "from labelled anomalies",
     "synthetic": "from synthetic anomalies",
@@ -31,6 +33,12 @@ class Subject:
 def share(share: float) -> str:
     """A share of 1 as per cent."""
     return f"{100 * share:.1f} %"
+
+
+def known_rates(boundary: Boundary) -> list[str]:
+    """What a boundary did on the calibration images, as far as it is known: ["5 % false alarms", "20 % misses"]."""
+    rates = ((boundary.false_alarm_rate, "false alarms"), (boundary.miss_rate, "misses"))
+    return [f"{share(rate)} {what}" for rate, what in rates if rate is not None]
 
 
 def number(value: float | None, *, sign: bool = False) -> str:

@@ -13,7 +13,7 @@ from panda_core.batch.rows import Batch, Result, Results, Row, collect, rethresh
 from panda_core.batch.sources import Source
 from panda_core.errors import PandaError
 from panda_core.inspection import Boundary, Inspection
-from panda_core.report.markup import KINDS, Subject, measured, share
+from panda_core.report.markup import KINDS, Subject, known_rates, measured
 from panda_core.report.page import pictured, write_report
 from panda_core.report.pictures import write_pictures_zip
 from panda_core.report.tables import write_batch_csv, write_batch_json
@@ -205,6 +205,5 @@ def _threshold_value(results: Results) -> dict[str, Any] | None:
 
 
 def _rates(used: Boundary) -> str:
-    rates = ((used.false_alarm_rate, "false alarms"), (used.miss_rate, "misses"))
-    known = [f"{share(rate)} {name}" for rate, name in rates if rate is not None]
+    known = known_rates(used)
     return f"On the calibration images: {', '.join(known)}." if known else ""

@@ -16,7 +16,7 @@ from panda_core.history import History
 from panda_core.inspection import Inspection
 from panda_core.jobs import Jobs
 from panda_core.places import home
-from panda_core.report.markup import share
+from panda_core.report.markup import known_rates
 from panda_core.ui import handlers, panels
 from panda_core.ui.api import Api
 from panda_core.ui.batch_tab import BatchTab
@@ -219,8 +219,7 @@ class _Page:
         from panda_core.feedback import recalibrate
 
         boundary = recalibrate(find_model(model), normal, anomalous, home() / "models" / name).boundary
-        rates = ((boundary.false_alarm_rate, "false alarms"), (boundary.miss_rate, "misses"))
-        known = " and ".join(f"{share(rate)} {what}" for rate, what in rates if rate is not None)
+        known = " and ".join(known_rates(boundary))
         return f"“{name}” is ready: choose it in the list of models.{f' On the marked images it has {known}.' if known else ''}"
 
     def _first(self, picked: str | None = None) -> _First:

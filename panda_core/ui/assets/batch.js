@@ -1,5 +1,6 @@
 // The batch: rows that stream in, verdicts that follow the sliders at once, review by keyboard, exports.
 
+import {SILENT} from './calls.js';
 import {createTable} from './table.js';
 import {createThreshold} from './batch_threshold.js';
 import {acceptDrops, uploadAll} from './intake.js';
@@ -155,7 +156,7 @@ export class Batch {
       this.apply(answer);
       return answer;
     } catch {
-      if (id === this.id) this.showMessage('The server does not answer. Is the program still running?', true);
+      if (id === this.id) this.showMessage(SILENT, true);
       return null;
     }
   }

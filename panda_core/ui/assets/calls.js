@@ -1,3 +1,6 @@
+/** What to say where no answer came. */
+export const SILENT = 'The server does not answer. Is the program still running?';
+
 /**
  * The functions of the server, each of which throws where no answer came. Gradio's client (6.31) gives undefined then, as if a
  * function had nothing to say.

@@ -1,5 +1,6 @@
 // The Evaluate tab: which folder, which models, how far it is. What came of it is evaluate_results.js.
 
+import {SILENT} from './calls.js';
 import {createResults} from './evaluate_results.js';
 import {keepAlive, remember, remembered} from './memory.js';
 import {pace} from './pace.js';
@@ -7,8 +8,8 @@ import {node, served} from './text.js';
 
 const TICK = 500; // ms between two questions while a job runs
 const RETRY = 2000; // ms after a question that got no answer
-const FORM = 'panda-evaluation-form'; // the same for what was asked for
 const REMEMBERED = 'panda-evaluation'; // of this browser tab: a page that is loaded again finds its results
+const FORM = 'panda-evaluation-form'; // the same for what was asked for
 
 export function mount({element, props, trigger, server, upload}) {
   new Evaluate(element.querySelector('.evaluate'), {trigger, server, upload, folders: props.value?.folders !== false, example: props.value?.example || ''});
@@ -43,7 +44,7 @@ class Evaluate {
       if (answer?.error) this.say(answer.error);
       return answer?.error ? null : answer;
     } catch {
-      this.say('The server does not answer. Is the program still running?');
+      this.say(SILENT);
       return null;
     }
   }

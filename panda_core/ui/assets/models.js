@@ -1,10 +1,10 @@
 // The Models tab: a table of what there is, the card of the chosen model, and what can be done with it.
 
+import {SILENT} from './calls.js';
 import {createTable} from './table.js';
 import {bytes} from './train_words.js';
 import {node, served} from './text.js';
 
-const SILENT = 'The server does not answer. Is the program still running?';
 const IDLE = 4000; // ms between two questions while the tab is in sight: a training may have given a new model
 
 export function mount({element, trigger, server, upload}) {

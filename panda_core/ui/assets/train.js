@@ -1,6 +1,7 @@
 // The Train tab: runs and grid searches at the left, a new training or the chosen one at the right. Everything shown is asked of the server again and
 // again, because it is all on the disk: a reload, a second tab or a restarted server show the same.
 
+import {SILENT} from './calls.js';
 import {acceptDrops} from './intake.js';
 import {createForm} from './train_form.js';
 import {createRunView} from './train_run.js';
@@ -41,7 +42,7 @@ class Train {
       if (answer?.error) { this.say(answer.error); return null; }
       return answer;
     } catch {
-      this.say('The server does not answer. Is the program still running? Trainings go on without it.');
+      this.say(`${SILENT} Trainings go on without it.`);
       this.unreachable = true;
       return null;
     }

@@ -177,9 +177,9 @@ class TrainForm {
   /** Look through the folder; whether that went well. */
   async check() {
     if (!(await this.loaded())) return false;
-    const basis = this.basis();
+    const [basis, folder] = [this.basis(), this.field('folder').value];
     const found = await this.prepare('check');
-    if (!found?.survey || this.field('folder').value !== JSON.parse(basis)[0]) return false; // it is of another folder by now
+    if (!found?.survey || this.field('folder').value !== folder) return false; // it is of another folder by now
     this.survey = found.survey;
     this.checked = basis;
     if (this.field('name').value === this.suggested) {
@@ -200,7 +200,7 @@ class TrainForm {
     place.hidden = false;
   }
 
-  /** What a check depends on, the folder first. */
+  /** What a check depends on. */
   basis() {
     const values = {...this.base(), ...this.wanted().changes};
     return JSON.stringify([this.field('folder').value, [...this.excluded.keys()].sort(), values['data.minimum'], values['data.validation_fraction']]);

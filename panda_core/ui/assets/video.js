@@ -1,4 +1,5 @@
 // The Video tab: choose a source, watch the scores come, look at any frame, move the boundary, take the result away.
+import {SILENT} from './calls.js';
 import {keepAlive, remember, remembered} from './memory.js';
 import {createTable} from './table.js';
 import {node, number, percent, served} from './text.js';
@@ -16,7 +17,6 @@ const NUDGE = 0.01; // of its range, for the bracket keys
 const REMEMBERED = 'panda-video'; // in the browser tab's memory: the video it has
 const TICK = 500; // ms between two questions while a job runs
 const RETRY = 2000; // ms after a question that got no answer
-const SILENT = 'The server does not answer. Is the program still running?';
 
 /** See component.py. Event: begin {place | files, stride | rate}; all else by calls to the server, {run, …}. */
 export function mount({element, props, trigger, watch, upload, server}) {
