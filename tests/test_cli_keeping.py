@@ -11,7 +11,7 @@ import pytest
 from command_line import Captured, call, call_json
 
 from panda_core import jobs as jobs_module
-from panda_core import library
+from panda_core import own_models
 from panda_core.card import list_models, read_card
 from panda_core.cli import jobs as jobs_command
 from panda_core.jobs import Jobs
@@ -29,7 +29,7 @@ def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def kept(tiny_model: Path) -> Path:
-    return library.add_model(tiny_model, "parts")
+    return own_models.add_model(tiny_model, "parts")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def training(tmp_path: Path) -> RunDir:
 
 
 def own() -> set[str]:
-    return {folder.name for folder in list_models() if library.is_own(folder)}
+    return {folder.name for folder in list_models() if own_models.is_own(folder)}
 
 
 def test_models_are_renamed_copied_deleted_and_brought_back(capsys: Captured, kept: Path) -> None:
@@ -55,14 +55,14 @@ def test_models_are_renamed_copied_deleted_and_brought_back(capsys: Captured, ke
 
 
 def test_of_two_deleted_models_of_one_name_the_last_comes_back(capsys: Captured, kept: Path, tiny_model: Path) -> None:
-    first = library.delete_model("parts")
-    earlier = library.home() / "trash" / first
-    library.add_model(tiny_model, "parts")
-    second = library.delete_model("parts")
+    first = own_models.delete_model("parts")
+    earlier = own_models.home() / "trash" / first
+    own_models.add_model(tiny_model, "parts")
+    second = own_models.delete_model("parts")
     os.utime(earlier, (1.0, 1.0))
-    assert [one.token for one in library.deleted_models()] == [second, first]
+    assert [one.token for one in own_models.deleted_models()] == [second, first]
     call(capsys, "models", "restore", "parts")
-    assert [one.token for one in library.deleted_models()] == [first]
+    assert [one.token for one in own_models.deleted_models()] == [first]
 
 
 def test_a_model_travels_as_a_file_that_replaces_nothing(capsys: Captured, kept: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ LAYERS: tuple[set[str], ...] = (
     {"pretrained", "pooled", "sweep", "datasets", "trivial"},
     {"detectors", "percept", "sweeper", "searches"},
     {"training", "checkpoint"},
-    {"inspector", "resume", "pretext", "tuning", "watching", "library"},
+    {"inspector", "resume", "pretext", "tuning", "watching", "own_models"},
     {"calibration", "evaluation", "comparison"},
     {"finishing", "feedback"},
     {"trainer"},
@@ -46,7 +46,7 @@ FREE_OF_TORCH = (
     *("scoring", "data", "datasets", "procedural", "card", "runs", "events", "turns", "jobs", "shelf", "sweep", "sweeper", "searches"),
     *(
         "worker",
-        "library",
+        "own_models",
         "history",
         "roi",
         "evaluation",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from panda_core import library
+from panda_core import own_models
 from panda_core.card import list_models, read_card
 from panda_core.cli.console import ERR, OUT, json_option, print_json
 from panda_core.errors import ModelError
@@ -52,7 +52,7 @@ def rename(model: str, name: str, as_json: bool) -> None:
     \b
     Example:  panda models rename "leaf 2" "garden leaves"
     """
-    _tell(as_json, "Renamed to", library.rename_model(model, name))
+    _tell(as_json, "Renamed to", own_models.rename_model(model, name))
 
 
 @models.command()
@@ -65,7 +65,7 @@ def copy(model: str, name: str, as_json: bool) -> None:
     \b
     Example:  panda models copy leaf "my leaf"
     """
-    _tell(as_json, "Copied to", library.copy_model(model, name))
+    _tell(as_json, "Copied to", own_models.copy_model(model, name))
 
 
 @models.command()
@@ -77,7 +77,7 @@ def delete(model: str, as_json: bool) -> None:
     \b
     Example:  panda models delete "my leaf"
     """
-    token = library.delete_model(model)
+    token = own_models.delete_model(model)
     if as_json:
         print_json({"deleted": model, "token": token})
     else:
@@ -95,12 +95,12 @@ def restore(model: str | None, as_json: bool) -> None:
     \b
     Example:  panda models restore "my leaf"
     """
-    deleted = library.deleted_models()
+    deleted = own_models.deleted_models()
     if model is None:
         _list_deleted(deleted, as_json)
         return
     named = next((one.token for one in deleted if one.name == model), model)
-    _tell(as_json, "Brought back:", library.restore_model(named))
+    _tell(as_json, "Brought back:", own_models.restore_model(named))
 
 
 @models.command()
@@ -116,7 +116,7 @@ def export(model: str, out: Path | None, as_json: bool) -> None:
     file = out or Path(f"{Path(model).name}.zip")
     if file.exists():
         raise ModelError(f"{file} exists. Choose another file with --out, or delete it first.")
-    library.export_model(model, file)
+    own_models.export_model(model, file)
     _tell(as_json, "Wrote", file)
 
 
@@ -130,7 +130,7 @@ def import_(file: Path, name: str | None, as_json: bool) -> None:
     \b
     Example:  panda models import leaf.zip --name "their leaf"
     """
-    _tell(as_json, "Added", library.import_model(file, name=name))
+    _tell(as_json, "Added", own_models.import_model(file, name=name))
 
 
 @models.command()
@@ -143,8 +143,8 @@ def default(model: str | None, as_json: bool) -> None:
     Example:  panda models default "my leaf"
     """
     if model is not None:
-        library.set_default(model)
-    chosen = library.default_model()
+        own_models.set_default(model)
+    chosen = own_models.default_model()
     if as_json:
         print_json({"default": chosen})
     else:
@@ -179,7 +179,7 @@ def _row(folder: Path) -> dict[str, Any]:
     return {"name": folder.name, "title": card.title, "folder": str(folder), "licence": card.data.licence, "metrics": measured}
 
 
-def _list_deleted(deleted: tuple[library.Deleted, ...], as_json: bool) -> None:
+def _list_deleted(deleted: tuple[own_models.Deleted, ...], as_json: bool) -> None:
     if as_json:
         print_json([{"name": one.name, "token": one.token, "deleted": one.when} for one in deleted])
         return

@@ -22,7 +22,7 @@ from panda_core.card import find_listed, find_model, known_as, list_models, read
 from panda_core.data.images import pixels_of
 from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.inspection import Inspection, OperatingPoint
-from panda_core.library import default_model
+from panda_core.own_models import default_model
 from panda_core.roi import RegionOfInterest, load_roi
 from panda_core.ui.together import Together
 

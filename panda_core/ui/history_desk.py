@@ -18,7 +18,7 @@ from panda_core.history import Entry, History, HistoryError, Mark, Order, Query,
 from panda_core.history.export import file_name
 from panda_core.history.records import MarkFilter
 from panda_core.inspection import Verdict
-from panda_core.library import check_name
+from panda_core.own_models import check_name
 
 log = logging.getLogger(__name__)
 PAGE = 300

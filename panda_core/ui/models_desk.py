@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from panda_core import library
+from panda_core import own_models
 from panda_core.card import Card, find_listed, list_models, read_card
 from panda_core.errors import ModelError
 
@@ -21,12 +21,12 @@ class ModelsDesk:
 
     def models(self) -> dict[str, Any]:
         """Every model of this machine, the damaged ones with their problem."""
-        return {"models": [_entry(folder) for folder in list_models()], "default": library.default_model()}
+        return {"models": [_entry(folder) for folder in list_models()], "default": own_models.default_model()}
 
     def export(self, model: str, place: Path) -> dict[str, Any]:
         """The model as one file for download, written into ``place``. Raises ModelError."""
         file = place / f"{find_listed(model).name}.zip"
-        library.export_model(model, file)
+        own_models.export_model(model, file)
         return {"download": self._publish(file), "name": file.name}
 
     def act(self, what: str, model: str, name: str) -> dict[str, Any]:
@@ -34,22 +34,22 @@ class ModelsDesk:
         if what != "restore":
             find_listed(model)  # and no other folder of this machine
         if what == "rename":
-            return {"model": library.rename_model(model, name).name}
+            return {"model": own_models.rename_model(model, name).name}
         if what == "copy":
-            return {"model": library.copy_model(model, name).name}
+            return {"model": own_models.copy_model(model, name).name}
         if what == "delete":
-            return {"token": library.delete_model(model)}
+            return {"token": own_models.delete_model(model)}
         if what == "restore":
-            return {"model": library.restore_model(model).name}
+            return {"model": own_models.restore_model(model).name}
         if what == "default":
-            library.set_default(model)
+            own_models.set_default(model)
             return {"model": model}
         raise ModelError("Something else was asked for than this page offers. Load it again.")
 
 
 def _entry(folder: Path) -> dict[str, Any]:
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    entry: dict[str, Any] = {"id": folder.name, "own": library.is_own(folder), "folder": str(folder), "size": size}
+    entry: dict[str, Any] = {"id": folder.name, "own": own_models.is_own(folder), "folder": str(folder), "size": size}
     try:
         return entry | _words(read_card(folder))
     except ModelError as error:

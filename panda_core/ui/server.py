@@ -130,7 +130,7 @@ def build_application(settings: Settings) -> Any:
 
     from panda_core.history import History
     from panda_core.jobs import Jobs
-    from panda_core.library import KEPT_SECONDS
+    from panda_core.own_models import KEPT_SECONDS
     from panda_core.searches import Searches
     from panda_core.ui.engine import LocalEngine
     from panda_core.ui.mounting import mount

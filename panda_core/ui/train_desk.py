@@ -14,7 +14,7 @@ from panda_core.errors import ImageError, PandaError, TrainingError
 from panda_core.events import EventReader, plain
 from panda_core.history.copies import draw_thumbnail
 from panda_core.jobs import DamagedRun, Jobs
-from panda_core.library import add_model, free_name
+from panda_core.own_models import add_model, free_name
 from panda_core.runs import RunDir, RunStatus
 from panda_core.ui.train_form import configuration
 from panda_core.ui.train_news import Publish, log_tail, tell

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from panda_core import library
+from panda_core import own_models
 from panda_core.card import find_model, list_models, read_card
 from panda_core.checkpoint import load_model
 from panda_core.errors import ModelError
@@ -30,11 +30,11 @@ def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def kept(tiny_model: Path) -> Path:
-    return library.add_model(tiny_model, "My parts")
+    return own_models.add_model(tiny_model, "My parts")
 
 
 def names() -> set[str]:
-    return {folder.name for folder in list_models() if library.is_own(folder)}
+    return {folder.name for folder in list_models() if own_models.is_own(folder)}
 
 
 def test_a_finished_model_joins_the_others_under_its_new_name(kept: Path, tiny_model: Path) -> None:
@@ -47,83 +47,83 @@ def test_a_finished_model_joins_the_others_under_its_new_name(kept: Path, tiny_m
 @pytest.mark.parametrize("name", ["", "  ", ".hidden", "a/b", "..", "a\\b", "x" * 61, "tab\there", "my PARTS", "leaf"])
 def test_a_name_that_cannot_be_or_is_taken_is_refused(kept: Path, tiny_model: Path, name: str) -> None:
     with pytest.raises(ModelError, match=r"no usable name|already"):
-        library.add_model(tiny_model, name)
+        own_models.add_model(tiny_model, name)
     assert names() == {"My parts"}
 
 
 def test_renaming_takes_the_region_and_the_default_along(kept: Path) -> None:
     region = RegionOfInterest((Shape("rectangle", "include", ((0.0, 0.0), (0.5, 1.0))),))
     save_roi("My parts", region)
-    library.set_default("My parts")
-    renamed = library.rename_model("My parts", "Bolts")
+    own_models.set_default("My parts")
+    renamed = own_models.rename_model("My parts", "Bolts")
     assert names() == {"Bolts"} and read_card(renamed).name == "Bolts"
     assert load_roi("Bolts") == region and load_roi("My parts") is None
-    assert library.default_model() == "Bolts"
+    assert own_models.default_model() == "Bolts"
 
 
 def test_renaming_takes_what_was_inspected_along(kept: Path, tmp_path: Path) -> None:
-    library.rename_model("My parts", "Nuts")
+    own_models.rename_model("My parts", "Nuts")
     assert not (home() / "history.sqlite").exists()
     inspection = Inspector.load(find_model("Nuts")).inspect(np.zeros((32, 32, 3), np.uint8))
     with History() as history:
         for model in ("Nuts", "leaf"):
             history.mark(history.add(dataclasses.replace(inspection, model=model), decide(inspection)), "normal")
-        library.rename_model("Nuts", "Bolts")
+        own_models.rename_model("Nuts", "Bolts")
         assert history.models() == ["Bolts", "leaf"]
         assert history.statistics("Bolts").marked_normal == history.statistics("leaf").marked_normal == 1
 
 
 def test_what_is_deleted_comes_back_as_it_was(kept: Path) -> None:
     before = {path.name: path.read_bytes() for path in kept.iterdir()}
-    token = library.delete_model("My parts")
+    token = own_models.delete_model("My parts")
     assert names() == set()
-    assert {path.name: path.read_bytes() for path in library.restore_model(token).iterdir()} == before
+    assert {path.name: path.read_bytes() for path in own_models.restore_model(token).iterdir()} == before
     for gone in (token, "nothing", "../models", ""):
         with pytest.raises(ModelError, match="30 days"):
-            library.restore_model(gone)
+            own_models.restore_model(gone)
 
 
 def test_a_region_goes_and_comes_back_with_its_model(kept: Path, tiny_model: Path) -> None:
     region = RegionOfInterest((Shape("rectangle", "include", ((0.0, 0.0), (0.5, 1.0))),))
     save_roi("My parts", region)
-    token = library.delete_model("My parts")
-    library.add_model(tiny_model, "My parts")
+    token = own_models.delete_model("My parts")
+    own_models.add_model(tiny_model, "My parts")
     assert load_roi("My parts") is None
-    library.rename_model("My parts", "Bolts")
-    library.restore_model(token)
+    own_models.rename_model("My parts", "Bolts")
+    own_models.restore_model(token)
     assert load_roi("My parts") == region and load_roi("Bolts") is None
 
 
 def test_only_a_model_of_the_list_can_be_the_default(kept: Path, tiny_model: Path) -> None:
-    library.set_default("My parts")
+    own_models.set_default("My parts")
     with pytest.raises(ModelError, match="No model"):
-        library.set_default(str(tiny_model))
-    assert library.default_model() == "My parts"
+        own_models.set_default(str(tiny_model))
+    assert own_models.default_model() == "My parts"
 
 
 def test_a_model_whose_name_was_taken_meanwhile_is_not_brought_back_over_it(kept: Path, tiny_model: Path) -> None:
-    token = library.delete_model("My parts")
-    library.add_model(tiny_model, "My parts")
+    token = own_models.delete_model("My parts")
+    own_models.add_model(tiny_model, "My parts")
     with pytest.raises(ModelError, match="already"):
-        library.restore_model(token)
-    library.rename_model("My parts", "Other")
-    library.restore_model(token)
+        own_models.restore_model(token)
+    own_models.rename_model("My parts", "Other")
+    own_models.restore_model(token)
     assert names() == {"My parts", "Other"}
 
 
 def test_models_that_came_with_the_program_can_be_copied_but_not_changed(kept: Path) -> None:
-    for change in (lambda: library.rename_model("leaf", "mine"), lambda: library.delete_model("leaf")):
+    for change in (lambda: own_models.rename_model("leaf", "mine"), lambda: own_models.delete_model("leaf")):
         with pytest.raises(ModelError, match="the copy is yours"):
             change()
-    copied = library.copy_model("leaf", "my leaf")
+    copied = own_models.copy_model("leaf", "my leaf")
     assert read_card(copied).title == "my leaf" and read_card(copied).sha256 == read_card(find_model("leaf")).sha256
 
 
 def test_a_model_travels_as_one_file(kept: Path, tmp_path: Path) -> None:
-    library.export_model("My parts", tmp_path / "parts.zip")
+    own_models.export_model("My parts", tmp_path / "parts.zip")
     assert sorted(zipfile.ZipFile(tmp_path / "parts.zip").namelist()) == ["card.json", "model.safetensors"]
-    assert library.import_model(tmp_path / "parts.zip").name == "My parts 2"
-    assert library.import_model(tmp_path / "parts.zip", name="Theirs").name == "Theirs"
+    assert own_models.import_model(tmp_path / "parts.zip").name == "My parts 2"
+    assert own_models.import_model(tmp_path / "parts.zip", name="Theirs").name == "Theirs"
     load_model(find_model("Theirs"))
     assert not [path for path in (home() / "trash").iterdir()]
 
@@ -144,20 +144,20 @@ def test_an_archive_that_is_not_a_whole_model_of_ours_is_refused(kept: Path, tmp
         for name, content in parts.items():
             archive.writestr(name, content)
     with pytest.raises(ModelError, match=words):
-        library.import_model(tmp_path / "bad.zip")
+        own_models.import_model(tmp_path / "bad.zip")
     assert names() == {"My parts"} and not list((home() / "trash").iterdir()) and not (tmp_path / "evil.py").exists()
 
 
 def test_a_bomb_and_a_text_are_no_models(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "LARGEST_MODEL", 1000)
+    monkeypatch.setattr(own_models, "LARGEST_MODEL", 1000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("card.json", (kept / "card.json").read_bytes())
         archive.writestr("model.safetensors", bytes(10_000))
     with pytest.raises(ModelError, match="too large"):
-        library.import_model(tmp_path / "bomb.zip")
+        own_models.import_model(tmp_path / "bomb.zip")
     (tmp_path / "text.zip").write_text("text")
     with pytest.raises(ModelError, match="zip file"):
-        library.import_model(tmp_path / "text.zip")
+        own_models.import_model(tmp_path / "text.zip")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
@@ -170,22 +170,22 @@ def test_an_archive_damaged_on_its_way_is_refused(kept: Path, tmp_path: Path, me
     content[start + 80 : start + 400] = b"\xff" * 320
     (tmp_path / "packed.zip").write_bytes(content)
     with pytest.raises(ModelError, match="zip file"):
-        library.import_model(tmp_path / "packed.zip")
+        own_models.import_model(tmp_path / "packed.zip")
 
 
 def test_the_default_is_remembered_and_forgotten_with_its_model(kept: Path) -> None:
-    assert library.default_model() is None
-    library.set_default("My parts")
-    assert library.default_model() == "My parts"
+    assert own_models.default_model() is None
+    own_models.set_default("My parts")
+    assert own_models.default_model() == "My parts"
     shutil.rmtree(kept)
-    assert library.default_model() is None
+    assert own_models.default_model() is None
     (home() / "settings.json").write_text("{")
-    assert library.default_model() is None
+    assert own_models.default_model() is None
     with pytest.raises(ModelError, match="No model"):
-        library.set_default("nothing")
+        own_models.set_default("nothing")
 
 
 def test_other_settings_stay(kept: Path) -> None:
     (home() / "settings.json").write_text(json.dumps({"other": 1}))
-    library.set_default("My parts")
+    own_models.set_default("My parts")
     assert json.loads((home() / "settings.json").read_text()) == {"other": 1, "default_model": "My parts"}

@@ -13,7 +13,7 @@ import gradio as gr
 import pytest
 from gradio.utils import get_upload_folder
 
-from panda_core import library
+from panda_core import own_models
 from panda_core.ui.models_tab import ModelsTab
 
 
@@ -26,7 +26,7 @@ def changed() -> list[str]:
 def tab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_model: Path, changed: list[str]) -> Iterator[ModelsTab]:
     """The tab over the shipped models and one of a person's own, "discs"."""
     monkeypatch.setenv("PANDA_HOME", str(tmp_path / "home"))
-    library.add_model(tiny_model, "discs")
+    own_models.add_model(tiny_model, "discs")
 
     async def build() -> ModelsTab:
         """Within a running loop: without one Gradio makes several of its own and leaves them open."""
@@ -57,7 +57,7 @@ def test_every_model_is_listed_with_what_its_card_says(tab: ModelsTab) -> None:
 
 
 def test_a_damaged_model_is_listed_with_its_problem(tab: ModelsTab) -> None:
-    (library.own_models() / "discs" / "card.json").write_text("{")
+    (own_models.own_models() / "discs" / "card.json").write_text("{")
     assert "damaged" in rows(tab)["discs"]["problem"]
 
 
