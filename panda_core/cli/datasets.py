@@ -16,7 +16,10 @@ from panda_core.datasets.preparing import dataset_of, find
 from panda_core.errors import FolderError
 
 data_option = click.option(
-    "--data", type=click.Path(path_type=Path), metavar="ROOT", help="Folder of all data sets; without it $PANDA_DATA."
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="ROOT",
+    help="Folder of all data sets; without it $PANDA_DATA, else shared/datasets beside the repository.",
 )
 
 
