@@ -33,6 +33,7 @@ from panda_core.config import Config
 from panda_core.durable import read_object, replace_text
 from panda_core.errors import PandaError, TrainingError
 from panda_core.events import EventReader, append_event, cut_torn_tail, plain
+from panda_core.locks import is_held
 
 State = Literal["created", "queued", "running", "done", "stopped", "failed", "interrupted"]
 
@@ -217,16 +218,7 @@ class RunDir:
 
     def alive(self) -> bool:
         """Whether a process (this one included) holds the lock now."""
-        if self._lock.is_locked:
-            return True
-        if not (self.path / "alive.lock").exists():
-            return False
-        probe = FileLock(self.path / "alive.lock")
-        try:
-            with probe.acquire(timeout=0):
-                return False
-        except Timeout:
-            return True
+        return self._lock.is_locked or is_held(self.path / "alive.lock")
 
     @contextmanager
     def hold(self) -> Iterator[RunDir]:

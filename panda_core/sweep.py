@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from panda_core.config import Config
 from panda_core.durable import read_object, replace_text
 from panda_core.errors import ConfigError, FolderError, TrainingError
+from panda_core.locks import is_held
 from panda_core.runs import LAUNCH_GRACE, LOCK_TIMEOUT
 
 MOST_TRIALS = 64
@@ -194,13 +195,7 @@ class Sweep:
 
     def alive(self) -> bool:
         """Whether a process leads this search now."""
-        if self._lock.is_locked:
-            return True
-        try:
-            with FileLock(self.path / "alive.lock").acquire(timeout=0):
-                return False
-        except Timeout:
-            return True
+        return self._lock.is_locked or is_held(self.path / "alive.lock")
 
     def cancel(self) -> None:
         """Ask the search to stop, with the run it is training."""

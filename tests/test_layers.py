@@ -18,7 +18,7 @@ LONGEST = 300
 
 # From the ground up. A part may import the parts of lower layers, and itself; never its own layer's others.
 LAYERS: tuple[set[str], ...] = (
-    {"errors", "places", "spreadsheet"},
+    {"errors", "places", "spreadsheet", "locks"},
     {"strict", "roots", "durable", "events", "shelf"},
     {"config"},
     {"rivals", "fields"},
@@ -45,6 +45,7 @@ HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 FREE_OF_TORCH = (
     *("scoring", "data", "datasets", "procedural", "card", "runs", "events", "turns", "jobs", "shelf", "sweep", "sweeper", "searches"),
     *(
+        "locks",
         "worker",
         "own_models",
         "history",
