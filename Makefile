@@ -7,6 +7,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# Two tests at a time want one thread each; more than four gain little and take 2 GB each.
+TESTS := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
@@ -21,7 +23,7 @@ app: $(RUN_STAMP)
 	$(BIN)/python app.py
 
 test: $(DEV_STAMP)
-	$(BIN)/python -m pytest -q
+	$(TESTS)
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

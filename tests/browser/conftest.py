@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,19 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).parents[2]
-DOUBLE = Path(__file__).parent / "serve_double.py"
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from serving import ROOT, Served
+from visit import FLAGS
 
 
 @pytest.fixture(scope="session")
@@ -40,38 +25,6 @@ def chromium() -> Iterator[Any]:
         browser = driver.chromium.launch(executable_path=program, args=list(FLAGS))
         yield browser
         browser.close()
-
-
-class Served:
-    """A page in a process of its own, over the double unless ``script`` says otherwise; ``url`` answers from the first moment."""
-
-    def __init__(self, *arguments: str, script: Path = DOUBLE, **variables: str) -> None:
-        paths = os.pathsep.join((str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")))
-        self._process = subprocess.Popen(
-            [sys.executable, str(script), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": paths, **variables},
-        )
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().split()[2] + "/"
-
-    def open_gate(self) -> None:
-        """Let the next waiting part go on."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-
-    def close(self) -> int:
-        """Interrupt it as a person would; returns its exit status."""
-        self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-        return self._process.returncode
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from engine_double import draw_spot
 from gradio_client import Client, handle_file
-
-ROOT = Path(__file__).parents[2]
+from serving import ROOT
 
 
 @pytest.fixture(scope="module")

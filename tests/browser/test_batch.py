@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from engine_double import LEAF, FakeEngine, draw_spot
+from serving import Served
 from visit import Visit
 
 if __name__ == "__main__":
@@ -144,11 +145,10 @@ def images(place: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tab(place: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+def tab(place: Path) -> Iterator[Any]:
     """The served page."""
-    conftest: Any = request.config.pluginmanager.get_plugin(str(Path(__file__).with_name("conftest.py")))
     (place / "temporary").mkdir()
-    running = conftest.Served(str(place), script=Path(__file__), TMPDIR=str(place / "temporary"))
+    running = Served(str(place), script=Path(__file__), TMPDIR=str(place / "temporary"))
     yield running
     running.close()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Served  # type: ignore[attr-defined]
+from serving import ROOT, Served
 from visit import Visit
 
 pytestmark = pytest.mark.browser

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from engine_double import draw_spot
+from serving import ROOT
 from visit import Visit
 
 pytestmark = pytest.mark.browser
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_pasted_image_is_inspected(visit: Visit, served: Any, tmp_path: Path) 
 def test_the_port_answers_before_the_page_is_built_and_the_page_before_the_engine(
     visit: Visit, serve: Callable[..., Any], tmp_path: Path
 ) -> None:
-    served = serve("page", "engine")
+    served = serve("page", "engine", fresh=True)
     visit.page.goto(served.url)
     assert "Starting" in visit.page.inner_text("main")
     served.open_gate()
@@ -121,7 +121,8 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(chromium: Any, served: Any,
 def test_the_app_inspects_with_a_real_model_and_the_slider_decides(
     visit: Visit, serve: Callable[..., Any], model_place: Path, tmp_path: Path
 ) -> None:
-    served = serve("--port", "0", "--device", "cpu", "--model", "grey", script=ROOT / "app.py", PANDA_MODELS=str(model_place))
+    flags = ("--port", "0", "--device", "cpu", "--model", "grey")
+    served = serve(*flags, script=ROOT / "app.py", fresh=True, PANDA_MODELS=str(model_place))
     visit.open(served.url)
     visit.choose_file(draw_spot(tmp_path / "spot.png"))
     visit.page.wait_for_selector('.viewer[data-state="ready"]')

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT  # type: ignore[attr-defined]
+from serving import ROOT
 from visit import Visit
 
 pytestmark = pytest.mark.browser

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from engine_double import draw_spot
+from serving import ROOT
 from visit import Visit
 
 pytestmark = pytest.mark.browser
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -14,18 +14,13 @@ import cv2
 import numpy as np
 import pytest
 from engine_double import LEAF, FakeEngine, draw_spot
-from visit import Visit
+from serving import Served
+from visit import FLAGS, Visit
 
 pytestmark = pytest.mark.browser
 ASSETS = Path(__file__).parents[2] / "panda_core" / "ui" / "assets"
 FRAMES = 20
 SPOTTED = range(5, 9)
-
-
-@pytest.fixture(scope="module")
-def conftest(request: pytest.FixtureRequest) -> Any:
-    """The module beside this one; by name it could be another folder's."""
-    return request.config.pluginmanager.get_plugin(str(Path(__file__).with_name("conftest.py")))
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +38,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page_url(root: Path, conftest: Any) -> Iterator[str]:
+def page_url(root: Path) -> Iterator[str]:
     """The tab, served by this file run as a program."""
-    served = conftest.Served(str(root), script=Path(__file__))
+    served = Served(str(root), script=Path(__file__))
     yield served.url
     served.close()
 
@@ -221,9 +216,9 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(chromium: Any, page_url: st
 
 
 @pytest.fixture(scope="module")
-def with_camera(chromium: Any, conftest: Any) -> Iterator[Any]:
+def with_camera(chromium: Any) -> Iterator[Any]:
     """A second browser whose camera is a test picture."""
-    flags = [*conftest.FLAGS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    flags = [*FLAGS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     browser = chromium.browser_type.launch(executable_path=shutil.which("chromium") or shutil.which("google-chrome"), args=flags)
     yield browser
     browser.close()

@@ -6,6 +6,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 PATIENCE = 60_000
 """Milliseconds: Gradio and torch take long to import on a busy machine."""
 
