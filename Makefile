@@ -1,6 +1,7 @@
-# make app    create .venv, install, start the app          make test   run the tests
-# make lint   ruff                                           make types  mypy (strict)
-# make check  lint, types and tests, as the CI does          make examples  write a small data set of procedural leaves
+# make app    create .venv, install, start the app          make test   run the tests but for the slow ones
+# make lint   ruff                                           make test-slow  those: whole trainings, kills, searches
+# make types  mypy (strict)                                  make check  all of these, as the CI does
+# make examples  write a small data set of procedural leaves
 # make screenshots   take the pictures of README and user guide anew (needs Chromium)
 #
 # PYTHON=python3.12 make app chooses the interpreter that .venv is made with.
@@ -14,7 +15,7 @@ RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint types check examples screenshots
+.PHONY: help app test test-slow lint types check examples screenshots
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -23,7 +24,10 @@ app: $(RUN_STAMP)
 	$(BIN)/python app.py
 
 test: $(DEV_STAMP)
-	$(TESTS)
+	$(TESTS) -m "not slow"
+
+test-slow: $(DEV_STAMP)
+	$(TESTS) -m slow
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
@@ -32,7 +36,7 @@ lint: $(DEV_STAMP)
 types: $(DEV_STAMP)
 	$(BIN)/mypy
 
-check: lint types test
+check: lint types test test-slow
 
 examples: $(RUN_STAMP)
 	$(BIN)/python -m panda_core examples --kind leaf --out build/leaves --count 40

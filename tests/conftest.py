@@ -45,11 +45,6 @@ def write_toy_folder(root: Path, *, train: int = 24, test: int = 6) -> Path:
     return root
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests first: where several processes share the tests, none is left with the longest at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests, and the programs they start, neither read nor write the person's own models, history and settings."""

@@ -166,6 +166,7 @@ def test_a_drawn_region_is_ignored_until_it_is_given_up(visit: Visit, serve: Cal
     visit.page.mouse.down()
     visit.page.mouse.move(x + side, y + side, steps=5)
     visit.page.mouse.up()
+    visit.page.wait_for_selector('.roi-shape[data-mode="exclude"]')
     visit.page.get_by_role("button", name="Apply").click()
     visit.verdict("normal")
     assert "ignored" in (visit.page.get_attribute(".toolbar .region", "title") or "")
