@@ -14,6 +14,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,6 +37,18 @@ class Served:
         self._lines = ours.makefile("rw", encoding="utf-8")
         ours.close()
         self.url = self._lines.readline().split()[2] + "/"
+
+    def await_page(self, seconds: float = 120.0) -> None:
+        """Until the page is built: before, programs are told 503. A browser waits by itself."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}config"):
+                    return
+            except urllib.error.HTTPError as error:
+                if error.code != 503 or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     def open_gate(self) -> None:
         """Let the next waiting part go on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,8 @@ from serving import ROOT
 
 @pytest.fixture(scope="module")
 def client(served: Any) -> Client:
-    start = time.monotonic()
-    while True:  # the port answers before the page stands
-        try:
-            return Client(served.url, verbose=False)
-        except ValueError:
-            if time.monotonic() - start > 60:
-                raise
-            time.sleep(0.3)
+    served.await_page()
+    return Client(served.url, verbose=False)
 
 
 def test_the_documented_example_runs(client: Client, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from panda_core.history import History, HistoryError, Seen
 from panda_core.scoring.decision import decide
 
 pytestmark = pytest.mark.browser
-PATIENCE = 20_000
+PATIENCE = 60_000
 HOSTILE = "<img src=x onerror=alert(1)>${alert(2)}.png"
 COUNT = 320
 

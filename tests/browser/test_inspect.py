@@ -147,6 +147,7 @@ def call_inspect(url: str, image: dict[str, Any]) -> str:
 
 
 def test_programs_cannot_make_the_page_read_files_of_the_server(served: Any, tmp_path: Path) -> None:
+    served.await_page()
     secret = draw_spot(tmp_path / "secret.png")
     for forged in ({"path": str(secret)}, {"path": str(secret), "meta": {"_type": "gradio.FileData"}}):
         answer = call_inspect(served.url, forged)
