@@ -8,9 +8,9 @@
 
 PYTHON ?= python3
 VENV := .venv
-# Two tests at a time want one thread each; more than four gain little and take 2 GB each.
-TESTS := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal
 BIN := $(VENV)/bin
+# Two tests at a time want one thread each; more than four gain little and take 2 GB each.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
