@@ -1,6 +1,7 @@
 """Training throughput and peak memory of `balanced`: this machine's fast path against fp32 in contiguous layout, in one run.
 
     python benchmarks/throughput.py --size 128
+    python benchmarks/throughput.py --size 128 --device cuda --steps 30
 
 The two ways alternate, so that a machine that slows down meanwhile slows both. The last line is one JSON object.
 """
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import resource
 import tempfile
 from pathlib import Path
@@ -23,9 +23,10 @@ from panda_core.config import Config
 from panda_core.data.batches import Batches
 from panda_core.data.images import list_images
 from panda_core.detectors import build_detector
-from panda_core.devices import autocast_dtype
+from panda_core.devices import autocast_dtype, pick_device
 from panda_core.presets import preset
 from panda_core.procedural.dataset import write_dataset
+from panda_core.reproduction.measuring import device_words
 from panda_core.training import Progress, Trainer
 
 
@@ -33,8 +34,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--steps", type=int, default=4, help="timed steps of each phase and way")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps")
     arguments = parser.parse_args()
-    half = autocast_dtype(torch.device("cpu")) is not None
+    device = pick_device(arguments.device)
+    half = autocast_dtype(device) is not None
     ways = {"fast": ("bf16-mixed" if half else "32-true", True), "plain": ("32-true", False)}
     with tempfile.TemporaryDirectory() as folder:
         write_dataset(Path(folder) / "leaves", kind="leaf", count=32, seed=0, size=arguments.size)
@@ -42,7 +45,7 @@ def main() -> None:
         result: dict[str, Any] = {}
         for phase, warm in (("warmup", 10_000), ("game", 0)):
             times: dict[str, list[float]] = {way: [] for way in ways}
-            trainers = {way: _trainer(arguments.size, warm, *setting) for way, setting in ways.items()}
+            trainers = {way: _trainer(device, arguments.size, warm, *setting) for way, setting in ways.items()}
             for _ in range(arguments.steps + 1):
                 for way, (trainer, config) in trainers.items():
                     times[way].append(_step(trainer, config, paths))
@@ -52,16 +55,18 @@ def main() -> None:
                 "ratio": round(medians["plain"] / medians["fast"], 2),
             }
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    device = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
-    print(json.dumps({**result, "bf16": half, "size": arguments.size, "peak_memory_mb": round(peak), "device": device}))
+    memory = {"peak_memory_mb": round(peak)}
+    if device.type == "cuda":
+        memory["peak_gpu_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 2**20)
+    print(json.dumps({**result, "bf16": half, "size": arguments.size, **memory, "device": device_words(device)}))
 
 
-def _trainer(size: int, warmup: int, precision: Any, channels_last: bool) -> tuple[Trainer, Config]:
+def _trainer(device: torch.device, size: int, warmup: int, precision: Any, channels_last: bool) -> tuple[Trainer, Config]:
     changes = {"data.size": size, "train.warmup_steps": warmup, "train.adversarial_steps": 10_000, "train.channels_last": channels_last}
     # The cap would let the critic skip steps in one way and not in the other.
     config = preset("balanced").override(**changes, **{"loss.critic_accuracy_cap": 1.0})
     torch.manual_seed(0)
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+    fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
     return Trainer(build_detector(config, pretrained=True), config=config.train, fabric=fabric), config
 
 

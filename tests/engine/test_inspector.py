@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -138,12 +137,3 @@ def test_maps_have_the_size_of_the_image(inspector: Inspector, shape: tuple[int,
 def test_a_device_that_is_absent_is_refused_naming_those_there_are(tiny_model: Path) -> None:
     with pytest.raises(PandaError, match=r"no device 'cuda'.*cpu"):
         Inspector.load(tiny_model, device="cuda")
-
-
-@pytest.mark.skipif(not HAS_CUDA, reason="there is no GPU")
-def test_a_gpu_scores_like_the_processor(tiny_model: Path, inspector: Inspector, normal_pictures: list[np.ndarray]) -> None:
-    on_gpu = Inspector.load(tiny_model, device="cuda")
-    on_gpu.model.config = dataclasses.replace(on_gpu.model.config, train=inspector.model.config.train)
-    assert on_gpu.device.type == "cuda"
-    for image in normal_pictures[:2]:
-        assert dict(on_gpu.inspect(image).errors) == pytest.approx(dict(inspector.inspect(image).errors), rel=1e-2)
