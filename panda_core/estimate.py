@@ -23,7 +23,7 @@ from panda_core.percept import FITTED_IMAGES, PerceptualEvidence
 from panda_core.pretext import needs_pretext, pretext_task, pretrain_vgg19
 from panda_core.resume import save_state
 from panda_core.trainer import concrete, make_fabric
-from panda_core.training import Trainer, steps_between_checkpoints
+from panda_core.training import CHECKPOINT_SHARE, Trainer, steps_between_checkpoints
 
 MEASURED_STEPS = 3
 MEASURED_IMAGES = 8
@@ -77,8 +77,9 @@ def estimate(config: Config, data: str | Path, *, exclude: Collection[str] = (),
     pretext = _pretext_step(config, splits.train, fabric.device) if needs_pretext(config, tuned=tuned) else 0.0
     epochs = trainer.total // steps_between_checkpoints(train, len(splits.train))
     finish = _finishing(config, detector, fabric.device, splits)
-    seconds = scanned + train.pretext_steps * pretext + train.warmup_steps * warm + train.adversarial_steps * game
-    seconds += epochs * saved + finish
+    steps = train.warmup_steps * warm + train.adversarial_steps * game
+    checkpoints = min(epochs * saved, CHECKPOINT_SHARE * steps)
+    seconds = scanned + train.pretext_steps * pretext + steps + checkpoints + finish
     return Estimate(seconds, warm, game, finish, len(splits.train), len(splits.validation), str(fabric.device), pretext)
 
 

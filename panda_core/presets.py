@@ -35,6 +35,7 @@ BALANCED = replace(
         attention_weight=0.1,
         feature_matching=1.0,
         critic_accuracy_cap=0.85,
+        settling_accuracy_cap=0.95,
     ),
     scoring=ScoringConfig(fusion="weighted"),
     train=TrainConfig(

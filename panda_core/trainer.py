@@ -29,6 +29,7 @@ from panda_core.detectors.base import examining, searches
 from panda_core.devices import autocast_dtype, pick_device
 from panda_core.errors import PandaError, TrainingError
 from panda_core.finishing import Finishing
+from panda_core.memory import keep_freed_memory
 from panda_core.pretext import needs_pretext, pretext_task, pretrain_vgg19
 from panda_core.pretext import save as save_pretext
 from panda_core.pretrained import read_tensors, resolve_backbone
@@ -60,6 +61,7 @@ def run_training(run: RunDir, *, device: str = "auto", devices: int = 1, machine
     as many machines with as many devices each, told apart by $NODE_RANK, which find the first at $MASTER_ADDR, $MASTER_PORT.
     Raises PandaError subclasses, after writing them to the run's status as "failed".
     """
+    keep_freed_memory()
     fabric = make_fabric(run.config, device, devices, machines)
     fabric.launch()
     with run.hold() if fabric.is_global_zero else nullcontext(), _signals() as signalled:

@@ -25,6 +25,10 @@ from panda_core.errors import TrainingError
 SATURATED_LOSS = 0.1
 """Mean L_C below which the critic has won: C(x) then says nothing about unseen images."""
 WATCH_WINDOW = 30
+CHECKPOINT_SHARE = 0.05
+"""A checkpoint waits until those before it have taken no more than this share of the time..."""
+CHECKPOINT_WAIT = 120.0
+"""...but no longer than this many seconds: what a cut of the power may cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +81,22 @@ class Trainer:
         checkpoint_every: int | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> TrainState:
-        """Train to the last step, or until ``should_stop``. Raises TrainingError where a loss or gradient is not finite."""
+        """Train to the last step, or until ``should_stop``. Raises TrainingError where a loss or gradient is not finite.
+
+        ``on_checkpoint`` is called after the last step, and every ``checkpoint_every`` steps as far as `CHECKPOINT_SHARE` allows.
+        """
+        kept, taken = time.perf_counter(), 0.0
         while self.step < self.total and not self._agree(should_stop()):
             started = time.perf_counter()
             values = self._one_step(batches)
             self.step += 1
             on_step(Progress(self.step, self.total, values, time.perf_counter() - started, self._watch(values)))
-            if checkpoint_every and self.step % checkpoint_every == 0 and self.step < self.total:
+            due = checkpoint_every and self.step % checkpoint_every == 0 and self.step < self.total
+            now = time.perf_counter()
+            if due and now - kept >= min(taken / CHECKPOINT_SHARE - taken, CHECKPOINT_WAIT):
                 on_checkpoint(self.state())
+                kept = time.perf_counter()
+                taken = kept - now
         state = self.state()
         on_checkpoint(state)
         return state

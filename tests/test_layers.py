@@ -18,7 +18,7 @@ LONGEST = 300
 
 # From the ground up. A part may import the parts of lower layers, and itself; never its own layer's others.
 LAYERS: tuple[set[str], ...] = (
-    {"errors", "places", "spreadsheet", "locks"},
+    {"errors", "places", "spreadsheet", "locks", "memory"},
     {"strict", "roots", "durable", "events", "shelf"},
     {"config"},
     {"rivals", "fields"},
@@ -46,6 +46,7 @@ FREE_OF_TORCH = (
     *("scoring", "data", "datasets", "procedural", "card", "runs", "events", "turns", "jobs", "shelf", "sweep", "sweeper", "searches"),
     *(
         "locks",
+        "memory",
         "worker",
         "own_models",
         "history",

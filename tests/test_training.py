@@ -16,7 +16,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from panda_core import trainer
+from panda_core import trainer, training
 from panda_core.config import Config
 from panda_core.data.batches import Batches
 from panda_core.data.images import list_images
@@ -26,7 +26,7 @@ from panda_core.presets import preset
 from panda_core.resume import load_state, save_state
 from panda_core.runs import RunDir
 from panda_core.trainer import make_fabric, run_training
-from panda_core.training import Trainer, TrainState, step_seed
+from panda_core.training import Progress, Trainer, TrainState, step_seed
 
 
 def make_trainer(config: Config, state: TrainState | None = None) -> Trainer:
@@ -106,6 +106,37 @@ def test_the_critic_waits_while_it_is_too_good(toy_folder: Path) -> None:
     critic.judge_patch.bias.data.fill_(0.0)  # type: ignore[union-attr, operator]
     terms = trainer.detector.loss("critic", x, 6)
     assert all(name.startswith("_") for name in terms) == bool(terms["_accuracy"] > 0.5)
+
+
+@pytest.mark.parametrize(("cap", "waits"), [(0.95, True), (1.0, False)])
+def test_while_it_settles_the_critic_has_a_cap_of_its_own(cap: float, waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = preset("tiny").override(**{"train.settling_share": 0.5, "loss.settling_accuracy_cap": cap})
+    detector: Any = make_trainer(config).module
+    x = torch.rand(4, 3, 32, 32)
+    seen = detector.critic(x)
+    right = replace(seen, logit=torch.ones(4, requires_grad=True)), replace(seen, logit=-torch.ones(4, requires_grad=True))
+    monkeypatch.setattr(detector, "_critique_pair", lambda *images: right)
+    in_the_game, at_the_end = (detector.loss("critic", x, step) for step in (6, 8))
+    assert in_the_game["_accuracy"] == at_the_end["_accuracy"] == 1.0
+    assert "critic" not in in_the_game and ("critic" not in at_the_end) == waits
+
+
+def test_checkpoints_take_no_more_than_their_share_of_the_time(toy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, saved, costs = [0.0], list[int](), iter([1.0, 1.0, 1000.0, 1.0, 1.0, 1.0, 1.0])
+    monkeypatch.setattr(training.time, "perf_counter", lambda: clock[0])
+
+    def on_step(progress: Progress) -> None:
+        clock[0] += 1.0
+
+    def on_checkpoint(state: TrainState) -> None:
+        saved.append(state.step)
+        clock[0] += next(costs)
+
+    config = preset("tiny").override(**{"train.warmup_steps": 200, "train.adversarial_steps": 0, "train.settling_share": 0.0})
+    with make_batches(toy_folder, config) as batches:
+        make_trainer(config).fit(batches, on_step=on_step, on_checkpoint=on_checkpoint, checkpoint_every=5)
+    # One second in twenty; after a disk that stood still, two minutes; whatever it costs, one at the end.
+    assert saved == [5, 25, 45, 165, 185, 200]
 
 
 def test_at_the_end_the_critic_learns_alone(toy_folder: Path) -> None:

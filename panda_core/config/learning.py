@@ -61,6 +61,8 @@ class LossConfig:
     """Real targets become 1 - this, fake targets this."""
     critic_accuracy_cap: float = 1.0
     """The critic skips its step while its accuracy on the batch is above this; 1 never skips."""
+    settling_accuracy_cap: float = 1.0
+    """The same while the critic settles (``train.settling_share``)."""
 
     def __post_init__(self) -> None:
         for field_ in dataclasses.fields(self):
@@ -68,7 +70,8 @@ class LossConfig:
                 value = getattr(self, field_.name)
                 check(f"loss.{field_.name}", value, value >= 0, "not be negative")
         check("loss.label_smoothing", self.label_smoothing, 0.0 <= self.label_smoothing < 0.5, "lie in [0, 0.5)")
-        check("loss.critic_accuracy_cap", self.critic_accuracy_cap, 0.5 <= self.critic_accuracy_cap <= 1.0, "lie in [0.5, 1]")
+        for name in ("critic_accuracy_cap", "settling_accuracy_cap"):
+            check(f"loss.{name}", getattr(self, name), 0.5 <= getattr(self, name) <= 1.0, "lie in [0.5, 1]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,9 +95,9 @@ class Panda(nn.Module):
         return terms
 
     def _critic_loss(self, x: Tensor, step: int) -> dict[str, Tensor]:
-        weights = self.config.loss
+        weights, settles = self.config.loss, step >= self._settles_from
         # While it settles, the critic sees what it will be asked about: reconstructions of the scored generator, from mean latents.
-        generator = self.generator if step < self._settles_from else self._scored.eval()
+        generator = self._scored.eval() if settles else self.generator
         with torch.no_grad():
             fake_image = generator(x).image
         real, fake = self._critique_pair(x, fake_image)
@@ -106,7 +106,7 @@ class Panda(nn.Module):
         watch = {"_L_C": eq2, "_C_x": real.logit.sigmoid().mean(), "_C_rec": fake.logit.sigmoid().mean(), "_accuracy": accuracy}
         watch = {name: value.detach() for name, value in watch.items()}
         self._parts = None if real.parts is None else real.parts.detach()
-        if accuracy > weights.critic_accuracy_cap:
+        if accuracy > (weights.settling_accuracy_cap if settles else weights.critic_accuracy_cap):
             return watch  # no term to descend: the critic waits until the generator has caught up
         terms = {"critic": losses.critic(real.logit, fake.logit, smoothing=weights.label_smoothing)}
         if isinstance(self.critic, FineGrainedCritic) and real.parts is not None and real.attention is not None:
