@@ -62,7 +62,7 @@ class Budget:
     steps: float
     """Of the systems in Tables I and II, as a multiple of their presets' steps."""
     few_steps: float
-    """The same for Table III and Figure 3, for PANDA; the others of Figure 3 keep ``steps``."""
+    """The same for PANDA in Table III, in Figure 3 and on the sets beyond the first three; the others keep ``steps``."""
     pretext_steps: int
     leave_out_size: int
     leave_out_limit: int | None
@@ -142,7 +142,7 @@ class Job:
     @property
     def _share(self) -> float:
         system = SYSTEMS[self.system]
-        few = system.role == "ablation" or (self.target.table == "fig3" and system.role == "panda")
+        few = system.role == "ablation" or (system.role == "panda" and self.target not in FIRST)
         return self.budget.few_steps if few else self.budget.steps
 
     @property

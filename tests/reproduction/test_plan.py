@@ -71,6 +71,10 @@ def test_the_reduced_run_trains_panda_as_its_preset_and_the_quick_one_less() -> 
     full, train = make_plan(["table1"], budget=REDUCED), PRESETS["balanced"].train
     job = next(job for job in full if job.system == "panda-pixel")
     assert (job.config().train.warmup_steps, job.config().train.adversarial_steps) == (train.warmup_steps, train.adversarial_steps)
+    halved = [job.config().train for job in full if SYSTEMS[job.system].role == "panda" and job.target in FURTHER]
+    assert halved and {(few.warmup_steps, few.adversarial_steps) for few in halved} == {
+        (train.warmup_steps // 2, train.adversarial_steps // 2)
+    }
     quick = next(job for job in make_plan(["table1"], budget=QUICK) if job.system == "panda-pixel").config().train
     assert 2 <= quick.adversarial_steps < quick.warmup_steps < 50
     assert next(job for job in full if job.target.dataset == "ucsd_ped1" and job.system == "best").size == 96
