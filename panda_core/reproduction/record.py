@@ -96,6 +96,8 @@ class Record:
     """Health of the critic at the end: "logit_std" over held-out normal images, "L_C" over the last steps."""
     steps: int = 0
     """Training steps; 0 for a system that is fitted at once."""
+    train_cpu_seconds: float = 0.0
+    """What the cores spent on the training, which other work beside it does not change much; 0 in older records and without a network."""
     measure_seconds: float = 0.0
     """What it took to look at the test split, beside the training."""
     normal: int = 0

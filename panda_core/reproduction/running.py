@@ -118,15 +118,17 @@ def _train(run: RunDir, device: str) -> bool:
     """Whether the training is done; its seconds are added up over all its parts (a part that was killed is lost from the sum)."""
     from panda_core.trainer import run_training
 
-    started = time.time()
+    before, started, busy = _seconds(run), time.time(), time.process_time()
     try:
         return run_training(run, device=device) == "done"
     finally:
-        replace_text(run.path / "seconds.json", json.dumps({"train": _seconds(run) + time.time() - started}), durable=False)
+        spent = {"train": before["train"] + time.time() - started, "cpu": before["cpu"] + time.process_time() - busy}
+        replace_text(run.path / "seconds.json", json.dumps(spent), durable=False)
 
 
-def _seconds(run: RunDir) -> float:
-    return float((read_object(run.path / "seconds.json") or {}).get("train", 0.0))
+def _seconds(run: RunDir) -> dict[str, float]:
+    """Of the training's parts together: "train" on the clock, "cpu" on all cores."""
+    return {"train": 0.0, "cpu": 0.0} | (read_object(run.path / "seconds.json") or {})
 
 
 def _borrow_pretext(job: Job, run: RunDir, places: Places) -> None:
@@ -161,6 +163,7 @@ def _records(job: Job, places: Places, data: Prepared, samples: Sequence[Labelle
     gathered = gather(model, validation, scoring=config.scoring, seed=job.seed) if len(job.systems) > 1 else None
     seen = look(model, samples, groups_of(samples, data.folder, data.groups))
     health = critic_health(model, run, validation)
+    spent = _seconds(run)
     pictures = [read_image(sample.path) for sample in samples[:: max(1, len(samples) // TIMED_IMAGES)]]
     for system in job.systems:
         shown = without_percept(model) if system.without else model
@@ -172,7 +175,8 @@ def _records(job: Job, places: Places, data: Prepared, samples: Sequence[Labelle
             detector=config.detector,
             ms_per_image=round(milliseconds(shown, pictures), 2),
             parameters=parameters(shown),
-            train_seconds=round(_seconds(run), 1),
+            train_seconds=round(spent["train"], 1),
+            train_cpu_seconds=round(spent["cpu"], 1),
             measure_seconds=round(seen.seconds, 1),
             steps=config.train.warmup_steps + config.train.adversarial_steps,
             critic=health,

@@ -14,6 +14,7 @@ from reproduction.made_up import disc_job
 
 from panda_core.data.folders import labelled_test
 from panda_core.data.images import list_images
+from panda_core.durable import read_object
 from panda_core.errors import FolderError, TrainingError
 from panda_core.presets import PRESETS, preset
 from panda_core.reproduction import running
@@ -81,11 +82,13 @@ def test_an_interrupted_job_goes_on_and_ends_as_if_undisturbed(places: Places, m
     monkeypatch.setattr(trainer, "run_training", stop_early)
     assert not work_through([job], places, session="first")
     assert standing(job, places).state == "started" and read_records(places.out) == ()
+    first = read_object(places.run(job) / "seconds.json")
     monkeypatch.setattr(trainer, "run_training", real)
     assert work_through([job], places, session="second")
     assert whole is not None
     (record,) = read_records(places.out)
     assert (record.auroc, record.rec_err, record.error_auroc) == (whole[0].auroc, whole[0].rec_err, whole[0].error_auroc)
+    assert first is not None and record.train_seconds > first["train"] > 0 and record.train_cpu_seconds > first["cpu"] > 0, "both parts"
 
 
 def test_a_run_of_another_configuration_is_not_gone_on_with(places: Places) -> None:
