@@ -69,8 +69,12 @@ class Report:
     """Share of anomalous images: the AUPRC of guessing."""
     error_auroc: Mapping[str, float]
     """AUROC of each error alone."""
+    error_auroc_ci: Mapping[str, tuple[float, float]]
+    """95 %, stratified bootstrap."""
     defect_auroc: Mapping[str, float]
     """AUROC of each defect against all normal images."""
+    defect_auroc_ci: Mapping[str, tuple[float, float]]
+    """95 %, stratified bootstrap; wide where a defect has few images."""
     defect_count: Mapping[str, int]
     boundary: float
     boundary_kind: BoundaryKind
@@ -229,7 +233,8 @@ def _report(
         )
     scores = np.array([image.score for image, _ in seen])
     names = np.array([image.defect for image, _ in seen])
-    defects = sorted({str(name) for name in names[labels]})
+    errors = {name: np.array([inspection.errors[name] for _, inspection in seen]) for name in seen[0][1].errors}
+    defects = {str(name): (names == name) | ~labels for name in sorted(set(names[labels]))}
     boundary = boundary_in_use(seen[0][1].calibration)
     located = bool(masks) and any(mask.any() for mask in masks)
     return Report(
@@ -243,9 +248,11 @@ def _report(
         auprc=metrics.auprc(labels, scores),
         auprc_ci=metrics.auprc_ci(labels, scores, seed=seed),
         prevalence=float(labels.mean()),
-        error_auroc={name: metrics.auroc(labels, np.array([i.errors[name] for _, i in seen])) for name in seen[0][1].errors},
-        defect_auroc={d: metrics.auroc(labels[(names == d) | ~labels], scores[(names == d) | ~labels]) for d in defects},
-        defect_count={d: int((names == d).sum()) for d in defects},
+        error_auroc={name: metrics.auroc(labels, values) for name, values in errors.items()},
+        error_auroc_ci={name: metrics.auroc_ci(labels, values, seed=seed) for name, values in errors.items()},
+        defect_auroc={name: metrics.auroc(labels[of], scores[of]) for name, of in defects.items()},
+        defect_auroc_ci={name: metrics.auroc_ci(labels[of], scores[of], seed=seed) for name, of in defects.items()},
+        defect_count={name: int((names == name).sum()) for name in defects},
         boundary=boundary.value,
         boundary_kind=boundary.kind,
         boundary_reason=boundary.reason,

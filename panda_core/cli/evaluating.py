@@ -67,22 +67,25 @@ def _measure(name: str, data: Path, seed: int, device: str, roi: RegionOfInteres
 
 
 def _print(report: Report) -> None:
-    low, high = report.auroc_ci
     table = Table("what", "value", title=f"{report.model} on {report.folder}: {report.normal} normal, {report.anomalous} anomalous")
-    table.add_row("AUROC (95 % interval)", f"{report.auroc:.3f} ({low:.3f} to {high:.3f})")
+    table.add_row("AUROC (95 % interval)", _within(report.auroc, report.auroc_ci))
     low, high = report.auprc_ci
     table.add_row("AUPRC (95 % interval; guessing)", f"{report.auprc:.3f} ({low:.3f} to {high:.3f}; {report.prevalence:.3f})")
     if report.trivial_auroc is not None:
         table.add_row("AUROC of colour statistics alone", f"{report.trivial_auroc:.3f}")
     for name, value in report.error_auroc.items():
-        table.add_row(f"AUROC of {name} alone", f"{value:.3f}")
+        table.add_row(f"AUROC of {name} alone", _within(value, report.error_auroc_ci[name]))
     for name, value in report.defect_auroc.items():
-        table.add_row(f"AUROC of {name} ({report.defect_count[name]})", f"{value:.3f}")
+        table.add_row(f"AUROC of {name} ({report.defect_count[name]})", _within(value, report.defect_auroc_ci[name]))
     if report.pixel_auroc is not None:
         table.add_row("pixel AUROC, AUPRO", f"{report.pixel_auroc:.3f}, {report.aupro:.3f}")
     table.add_row(f"false alarms, misses at the {report.boundary_kind} boundary", f"{report.false_alarm_rate:.1%}, {report.miss_rate:.1%}")
     table.add_row("time an image", f"{report.milliseconds:.0f} ms on {report.device}")
     OUT.print(table)
+
+
+def _within(value: float, ci: tuple[float, float]) -> str:
+    return f"{value:.3f} ({ci[0]:.3f} to {ci[1]:.3f})"
 
 
 def _print_differences(measured: list[Measured]) -> None:

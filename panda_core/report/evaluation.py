@@ -102,6 +102,8 @@ def _intervals(measured: Sequence[Measured]) -> str:
     text += "In brackets: 95 % intervals. False alarms and misses are those at each model’s own boundary."
     if len(measured) > 1:
         text += " Where an interval beside the first model holds 0, these images cannot tell the two apart."
+    if any(low == high for one in measured for low, high in (one.report.auroc_ci, *one.report.defect_auroc_ci.values())):
+        text += " An interval without width says that these images show no mistake, not that there is none to come."
     return text
 
 
@@ -142,7 +144,8 @@ def _confusion(found: Report) -> str:
 
 
 def _defects(found: Report) -> str:
-    rows = [[escape(name), str(count), number(found.defect_auroc[name]), _of(found, name)] for name, count in found.defect_count.items()]
+    areas = {name: interval(area, found.defect_auroc_ci[name]) for name, area in found.defect_auroc.items()}
+    rows = [[escape(name), str(found.defect_count[name]), area, _of(found, name)] for name, area in areas.items()]
     return table(["Defect", "Images", "AUROC", "Found at the boundary"], rows)
 
 
@@ -152,7 +155,8 @@ def _of(found: Report, defect: str) -> str:
 
 
 def _errors(found: Report) -> str:
-    return table(["Error alone", "AUROC"], [[escape(name), number(value)] for name, value in found.error_auroc.items()])
+    rows = [[escape(name), interval(area, found.error_auroc_ci[name])] for name, area in found.error_auroc.items()]
+    return table(["Error alone", "AUROC"], rows)
 
 
 def _hardest(one: Measured) -> str:

@@ -127,8 +127,11 @@ def _value(model: str, one: Measured, first: Report | None) -> dict[str, Any]:
         "apart": [apart.auroc, *apart.ci] if apart else None,
         "pixelAuroc": report.pixel_auroc,
         "aupro": report.aupro,
-        "errors": dict(report.error_auroc),
-        "defects": [{"name": name, "count": count, "auroc": report.defect_auroc[name]} for name, count in report.defect_count.items()],
+        "errors": {name: [area, *report.error_auroc_ci[name]] for name, area in report.error_auroc.items()},
+        "defects": [
+            {"name": name, "count": report.defect_count[name], "auroc": [area, *report.defect_auroc_ci[name]]}
+            for name, area in report.defect_auroc.items()
+        ],
         "boundary": report.boundary,
         "said": f"{KINDS[report.boundary_kind]}. {report.boundary_reason}",
         "roc": report.roc,

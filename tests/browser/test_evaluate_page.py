@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,9 @@ def test_the_slider_shows_consequences_without_asking_the_server(visit: Visit, t
     page.on("request", lambda request: asked.append(request.url))
     slide(visit, low)
     assert cells(visit) == [6, 0, 6, 0] and "6 (100 %)" in page.inner_text(".evaluate-defects")
+    for table in (".evaluate-defects", ".evaluate-errors"):
+        areas = page.locator(f"{table} td").filter(has_text=re.compile(r"^[01]\.\d{3} \([01]\.\d{3}–\u2060?[01]\.\d{3}\)$"))
+        assert areas.count() == page.locator(f"{table} tr").count() - 1 > 0, "an interval in every row"
     assert page.locator(".alarms [data-wrong=yes]").count() == 6 and page.locator(".misses [data-wrong=yes]").count() == 0
     page.wait_for_function("() => { const at = document.querySelector('.roc').data?.at(-1); return at?.x[0] === 1 && at.y[0] === 1; }")
     slide(visit, high)

@@ -34,6 +34,8 @@ def test_a_report_counts_its_images_and_judges_each_error(report: Report, inspec
     assert dict(report.defect_count) == {"scar": 6} and report.defect_auroc["scar"] == report.auroc
     assert all(0 <= value <= 1 for value in (*report.error_auroc.values(), report.false_alarm_rate, report.miss_rate, report.auprc))
     assert report.auroc_ci[0] <= report.auroc <= report.auroc_ci[1]
+    assert report.error_auroc_ci.keys() == report.error_auroc.keys() and report.defect_auroc_ci["scar"] == report.auroc_ci
+    assert all(low <= report.error_auroc[name] <= high for name, (low, high) in report.error_auroc_ci.items())
 
 
 def test_a_report_names_every_image_with_what_it_is_and_its_score(report: Report, inspector: Inspector, toy_folder: Path) -> None:

@@ -49,7 +49,7 @@ class Results {
     this.kinds = classes(result);
     this.find('.evaluate-figures').replaceChildren(...figures(result));
     this.find('.evaluate-advice').textContent = advice(result, this.kinds);
-    this.find('.evaluate-errors div').replaceChildren(table(['Error', 'AUROC'], Object.entries(result.errors).map(([name, area]) => [ERROR_LABELS[name] || name, number(area)])));
+    this.find('.evaluate-errors div').replaceChildren(table(['Error', 'AUROC'], Object.entries(result.errors).map(([name, area]) => [ERROR_LABELS[name] || name, within(area)])));
     this.gallery.show(result, this.kinds);
     this.curves.show(this.results, at);
     this.boundary.show(result, this.kinds);
@@ -60,7 +60,7 @@ class Results {
     const {defects} = this.results[this.chosen];
     const rows = defects.map(({name, count, auroc}, place) => {
       const found = above(this.kinds.defects[place], boundary);
-      return [name, count.toLocaleString('en'), number(auroc), `${found} (${percent(found / count)})`];
+      return [name, count.toLocaleString('en'), within(auroc), `${found} (${percent(found / count)})`];
     });
     this.find('.evaluate-defects div').replaceChildren(table(['Defect', 'Images', 'AUROC', 'Found at this boundary'], rows));
     this.curves.place(places(counts));
@@ -92,7 +92,7 @@ class Results {
   }
 }
 
-const within = ([value, low, high]) => `${number(value)} (${number(low)}–${number(high)})`;
+const within = ([value, low, high]) => `${number(value)} (${number(low)}–\u2060${number(high)})`; // no break within the brackets
 const apart = ([value, low, high]) => `${number(value, {sign: true})} (${number(low, {sign: true})} to ${number(high, {sign: true})})`;
 const maybe = value => (value === null ? '–' : number(value));
 
@@ -122,6 +122,9 @@ function advice(result, kinds) {
   if (Math.min(kinds.normal.length, kinds.anomalous.length) < ENOUGH) parts.push(`With fewer than ${ENOUGH} images of a class they are wide: measure on more before you decide.`);
   if (result.trivial !== null && result.auroc[1] <= result.trivial) {
     parts.push(`Colour statistics alone reach ${number(result.trivial)}: these images do not show that the model sees more than light and colour.`);
+  }
+  if ([result.auroc, ...result.defects.map(one => one.auroc)].some(([, low, high]) => low === high)) {
+    parts.push('An interval without width says that these images show no mistake, not that there is none to come.');
   }
   if (result.region) parts.push('The model looks at its region only, as everywhere on this page; panda evaluate does so with --roi.');
   return parts.join(' ');
