@@ -28,7 +28,7 @@ WATCH_WINDOW = 30
 CHECKPOINT_SHARE = 0.05
 """A checkpoint waits until those before it have taken no more than this share of the time..."""
 CHECKPOINT_WAIT = 120.0
-"""...but no longer than this many seconds: what a cut of the power may cost."""
+"""...but no longer than this many seconds, after which the next that is due is made: a slow disk may take more than its share."""
 
 
 @dataclass(frozen=True, slots=True)
