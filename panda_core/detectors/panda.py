@@ -136,9 +136,7 @@ class Panda(nn.Module):
         error = (x - reconstruction).abs().float()
         if self.features is None:
             return weights.reconstruction_weight * losses.root_mean_square(error), error.mean(dim=1, keepdim=True)
-        with torch.no_grad():
-            wanted = self.features(x)
-        feature_map = perceptual_distance(wanted, self.features(reconstruction))
+        feature_map = perceptual_distance(self.features(x), self.features(reconstruction))
         per_image = weights.reconstruction_weight * feature_map.flatten(1).mean(dim=1)
         if weights.pixel_weight:
             per_image = per_image + weights.pixel_weight * losses.root_mean_square(error)

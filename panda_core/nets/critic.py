@@ -9,13 +9,15 @@ F -> filter bank (1x1) -> global max pooling                    (the most discri
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck, ResNet
+from torchvision.models import resnet
 
 from panda_core.config import CriticConfig
-from panda_core.nets.normalisation import normalise
+from panda_core.nets.normalisation import GroupNorm, join, normalise
+from panda_core.nets.pooling import MaxPool
 
 SMALLEST_MAP = 7
 """Side of F below which attention has too little to choose from."""
@@ -48,7 +50,23 @@ class Critique:
         return Critique(self.logit.chunk(2)[index], part(self.attention), part(self.parts), part(self.patch), self.features.chunk(2)[index])
 
 
-class Backbone(ResNet):  # type: ignore[misc]  # torchvision ships no types
+class Bottleneck(resnet.Bottleneck):  # type: ignore[misc]  # torchvision ships no types
+    """torchvision's, with the activations left to the normalisation where that can take them."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if isinstance(self.bn1, GroupNorm):
+            self.bn1.slope = self.bn2.slope = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B x C x H x W -> B x 4 planes x H' x W'."""
+        if not isinstance(self.bn1, GroupNorm):
+            return cast(Tensor, super().forward(x))
+        out = self.conv3(self.bn2(self.conv2(self.bn1(self.conv1(x)))))
+        return join(self.bn3, out, x if self.downsample is None else self.downsample(x))
+
+
+class Backbone(resnet.ResNet):  # type: ignore[misc]  # torchvision ships no types
     """torchvision's ResNet-50 up to stage 3 or 4, with strides dropped until F is at least 7 x 7 for this input size."""
 
     def __init__(self, config: CriticConfig, size: int) -> None:
@@ -56,11 +74,12 @@ class Backbone(ResNet):  # type: ignore[misc]  # torchvision ships no types
         strides = stage_strides(size, config.stages)
         self.stage_strides = iter(strides[2:])
         super().__init__(Bottleneck, list(STAGE_DEPTHS), norm_layer=lambda channels: normalise(channels, config.norm))
+        if isinstance(self.bn1, GroupNorm):
+            self.bn1.slope, self.relu = 0.0, nn.Identity()
         self.channels = config.width * 4 * 2 ** (config.stages - 1)
         if strides[0] == 1:
             self.conv1.stride = (1, 1)
-        if strides[1] == 1:
-            self.maxpool = nn.Identity()
+        self.maxpool = nn.Identity() if strides[1] == 1 else MaxPool()
         if config.stages == 3:
             self.layer4 = nn.Identity()
         self.fc = nn.Identity()

@@ -1,7 +1,8 @@
 """Normalisation layers, and a group normalisation that is quick where PyTorch's is slow.
 
 PyTorch 2.14 normalises bf16 images in channels_last order on a CPU with a backward pass five to ten times slower than in contiguous
-order, which took half of a training step. `GroupNorm` computes the same from sums over the pixels; everywhere else it is PyTorch's own.
+order, which took half of a training step. `GroupNorm` has its own kernels for that, with the activation behind it; everywhere else it is
+PyTorch's own.
 """
 
 from __future__ import annotations
@@ -12,88 +13,98 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from panda_core.config import Norm
-
-LARGE_MAP = 1024
-"""Pixels from which PyTorch's own forward pass is quick in channels_last order, too."""
+from panda_core.kernels.running import run
 
 
 def normalise(channels: int, norm: Norm) -> nn.Module:
     """A normalisation layer for ``channels`` feature maps."""
+    return nn.BatchNorm2d(channels) if norm == "batch" else GroupNorm(_groups(channels), channels)
+
+
+def normalise_and_activate(channels: int, norm: Norm, slope: float = 0.0) -> tuple[nn.Module, nn.Module]:
+    """The same with a LeakyReLU (ReLU for slope 0): two layers, of which the second may have nothing left to do.
+
+    It is there all the same, because weights are stored under the numbers of the layers.
+    """
     if norm == "batch":
-        return nn.BatchNorm2d(channels)
+        return nn.BatchNorm2d(channels), nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
+    return GroupNorm(_groups(channels), channels, slope=slope), nn.Identity()
+
+
+def _groups(channels: int) -> int:
     # At least 8 channels a group: with fewer, a group on a 1 x 1 map would normalise its only values away.
-    return GroupNorm(math.gcd(channels, max(1, channels // 8)), channels)
+    return math.gcd(channels, max(1, channels // 8))
 
 
 class GroupNorm(nn.GroupNorm):
-    """``nn.GroupNorm``, with the same parameters and, but for rounding, the same results."""
+    """``nn.GroupNorm``, with the same parameters and, but for rounding, the same results; then LeakyReLU of ``slope`` (1: none)."""
+
+    def __init__(self, num_groups: int, num_channels: int, *, slope: float = 1.0) -> None:
+        super().__init__(num_groups, num_channels)
+        self.slope = slope
 
     def forward(self, input: Tensor) -> Tensor:
         """B x C x H x W -> the same shape and memory order."""
-        slow = input.device.type == "cpu" and input.dtype == torch.bfloat16 and input.is_contiguous(memory_format=torch.channels_last)
-        if not slow or not torch.is_grad_enabled():
-            return super().forward(input)
-        normalised: Tensor = _ChannelsLast.apply(input, self.weight, self.bias, self.num_groups, self.eps)
-        return normalised
+        if self.has_kernels_for(input):
+            normalised: Tensor = _ChannelsLast.apply(input, self.weight, self.bias, None, self.num_groups, self.eps, self.slope)
+            return normalised
+        plain = super().forward(input)
+        return plain if self.slope == 1 else functional.leaky_relu_(plain, self.slope) if self.slope else functional.relu_(plain)
+
+    def has_kernels_for(self, x: Tensor) -> bool:
+        """Not at inference, which takes the same forward pass wherever it runs."""
+        return has_kernels(x) and self.weight.dtype == torch.float32 and (self.training or torch.is_grad_enabled())
+
+
+def has_kernels(x: Tensor) -> bool:
+    """Whether it is bf16 in channels_last order on a CPU, where PyTorch is slow, above all at gradients."""
+    return x.device.type == "cpu" and x.dtype == torch.bfloat16 and x.is_contiguous(memory_format=torch.channels_last)
+
+
+def join(norm: nn.Module, x: Tensor, shortcut: Tensor) -> Tensor:
+    """relu(norm(x) + shortcut), the end of a residual block: B x C x H x W both -> the same shape."""
+    if isinstance(norm, GroupNorm) and norm.slope == 1 and norm.has_kernels_for(x) and has_kernels(shortcut):
+        joined: Tensor = _ChannelsLast.apply(x, norm.weight, norm.bias, shortcut, norm.num_groups, norm.eps, 0.0)
+        return joined
+    return functional.relu_(norm(x) + shortcut)
 
 
 class _ChannelsLast(torch.autograd.Function):
-    """Group normalisation of B x C x H x W in channels_last order: as B x HW x C, whose sums over pixels are sums of rows."""
+    """Group normalisation, shortcut and activation of B x C x H x W by `panda_core.kernels`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float) -> Tensor:
-        count, channels, height, width = x.shape
-        if height * width >= LARGE_MAP:
-            y, mean, rstd = torch.native_group_norm(x, weight, bias, count, channels, height * width, groups, eps)
-            mean, rstd = mean.float(), rstd.float()
-        else:
-            rows = _rows(x).float()
-            mean = _grouped(rows.sum(1), groups) / (rows.shape[1] * channels // groups)
-            square = _grouped(rows.square().sum(1), groups) / (rows.shape[1] * channels // groups)
-            rstd = ((square - mean.square()).clamp_min(0) + eps).rsqrt()
-            scale = _spread(rstd, channels) * weight
-            shift = bias - _spread(mean, channels) * scale
-            y = torch.empty_like(x)  # and not a view of the rows, which what follows could not change in place
-            _rows(y).copy_((rows * scale[:, None]).add_(shift[:, None]))
-        ctx.save_for_backward(x, weight, mean, rstd)
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, groups: int, eps: float, slope: float
+    ) -> Tensor:
+        from panda_core.kernels import layers  # late, because it takes half a second and only trainings in bf16 need it
+
+        y, statistics = torch.empty_like(x), torch.empty(2, len(x), groups)
+        added = 0 if shortcut is None else shortcut
+        run(layers.group_norm, *sides(x), groups, slope, eps, x, weight, bias, y, statistics, added)
+        ctx.save_for_backward(x, weight, bias, statistics, None if shortcut is None else y)
+        ctx.slope = slope
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, mean, rstd = ctx.saved_tensors
-        channels, groups = x.shape[1], mean.shape[1]
-        rows, gradients = _rows(x).float(), _rows(gradient).float()
-        total, product = gradients.sum(1), (gradients * rows).sum(1)
-        # y = weight * (x - mean) * rstd + bias; mean and rstd depend on every x of their group.
-        size = rows.shape[1] * channels // groups
-        along = (_grouped(total * weight, groups) * mean - _grouped(product * weight, groups)) * rstd.pow(3) / size
-        constant = -along * mean - _grouped(total * weight, groups) * rstd / size
-        through = gradients.mul_((_spread(rstd, channels) * weight)[:, None])
-        through.addcmul_(rows, _spread(along, channels)[:, None]).add_(_spread(constant, channels)[:, None])
-        of_weight = ((product - total * _spread(mean, channels)) * _spread(rstd, channels)).sum(0)
-        return _images(through.to(x.dtype), x.shape), of_weight.to(weight.dtype), total.sum(0).to(weight.dtype), None, None
+        from panda_core.kernels import layers
+
+        x, weight, bias, statistics, y = ctx.saved_tensors
+        dx, of_layer = torch.empty_like(x), torch.empty(2, *x.shape[:2])
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        dshortcut = None if y is None else torch.empty_like(x)
+        joined = (0, 0) if dshortcut is None else (y, dshortcut)
+        layer = weight, bias, statistics
+        run(layers.group_norm_backward, *sides(x), statistics.shape[2], ctx.slope, gradient, x, *layer, dx, of_layer, *joined)
+        dweight, dbias = of_layer.sum(1)
+        return dx, dweight, dbias, dshortcut, None, None, None
 
 
-def _rows(x: Tensor) -> Tensor:
-    """B x C x H x W -> B x HW x C; a view in channels_last order."""
-    return x.permute(0, 2, 3, 1).flatten(1, 2)
-
-
-def _images(rows: Tensor, shape: torch.Size) -> Tensor:
-    """Inverse of `_rows`."""
-    count, channels, height, width = shape
-    return rows.view(count, height, width, channels).permute(0, 3, 1, 2)
-
-
-def _grouped(values: Tensor, groups: int) -> Tensor:
-    """B x C -> B x groups, summed."""
-    return values.view(len(values), groups, -1).sum(2)
-
-
-def _spread(values: Tensor, channels: int) -> Tensor:
-    """B x groups -> B x C."""
-    spread: Tensor = values.repeat_interleave(channels // values.shape[1], dim=1)
-    return spread
+def sides(x: Tensor) -> tuple[int, int, int]:
+    """B x C x H x W -> images, pixels, channels."""
+    count, channels, height, width = x.shape
+    return count, height * width, channels

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torchvision.models import vgg19
 
 from panda_core.errors import ConfigError
+from panda_core.nets.frozen import quicken
 
 BackboneName = Literal["vgg19", "efficientnet-lite0"]
 VGG_LAYERS = {"conv3_3": 14, "conv5_2": 30}
@@ -90,6 +91,7 @@ class EfficientNetLite0Features(FrozenFeatures):
         super().__init__((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
         self.body = timm.create_model("tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(1, 2, 3))
         self.body.blocks = cast(nn.Sequential, self.body.blocks)[:5]  # later blocks feed none of the three maps
+        quicken(self.body)
         self.channels = (24, 40, 112)
         self.freeze()
 
