@@ -112,8 +112,8 @@ class _QuickNorm(torch.autograd.Function):
     ) -> Tensor:
         from panda_core.kernels import layers
 
-        scale = weight * (variance + eps).rsqrt()
-        shift = bias - mean * scale
+        scale = weight.float() * (variance.float() + eps).rsqrt()
+        shift = bias.float() - mean.float() * scale
         y = torch.empty_like(x)
         run(layers.affine, *sides(x), *limits, x, scale, shift, y)
         ctx.save_for_backward(x, scale, shift)

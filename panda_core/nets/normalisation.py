@@ -66,7 +66,8 @@ def has_kernels(x: Tensor) -> bool:
 
 def join(norm: nn.Module, x: Tensor, shortcut: Tensor) -> Tensor:
     """relu(norm(x) + shortcut), the end of a residual block: B x C x H x W both -> the same shape."""
-    if isinstance(norm, GroupNorm) and norm.slope == 1 and norm.has_kernels_for(x) and has_kernels(shortcut):
+    alike = has_kernels(shortcut) and shortcut.shape == x.shape
+    if alike and isinstance(norm, GroupNorm) and norm.slope == 1 and norm.has_kernels_for(x):
         joined: Tensor = _ChannelsLast.apply(x, norm.weight, norm.bias, shortcut, norm.num_groups, norm.eps, 0.0)
         return joined
     return functional.relu_(norm(x) + shortcut)

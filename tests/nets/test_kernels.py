@@ -64,6 +64,12 @@ def test_the_end_of_a_residual_block(side: int) -> None:
     assert_close(gradients(join(layer, x, shortcut), [x, shortcut, *layer.parameters()]), wanted)
 
 
+def test_a_shortcut_of_another_shape_or_kind_is_added_by_pytorch() -> None:
+    layer, x = GroupNorm(2, 16), images(3, 16, 6, 6)
+    for shortcut in (torch.ones(1, 16, 1, 1), images(3, 16, 6, 6).float()):
+        torch.testing.assert_close(join(layer, x, shortcut), torch.relu(layer(x) + shortcut))
+
+
 @pytest.mark.parametrize("size", [(64, 64), (7, 10), (10, 7), (1, 1)])
 def test_pooling_is_pytorchs_to_the_bit(size: tuple[int, int]) -> None:
     x = images(2, 24, *size)
