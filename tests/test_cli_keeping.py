@@ -168,3 +168,10 @@ def test_a_training_that_is_not_there_is_named(capsys: Captured, training: RunDi
 def test_every_sub_command_teaches_by_an_example(capsys: Captured, command: str) -> None:
     code, out, _ = call(capsys, *command.split(), "--help")
     assert code == 0 and f"Example:  panda {command}" in out
+
+
+def test_the_list_says_how_sure_each_area_is(capsys: Captured) -> None:
+    (leaf,) = (model for model in call_json(capsys, "models") if model["name"] == "leaf")
+    out = " ".join(call(capsys, "models")[1].replace("│", " ").split())
+    low, high = leaf["metrics"][0]["auroc_ci"]
+    assert "95 %" in out and f"({low:.2f}–{high:.2f})" in out

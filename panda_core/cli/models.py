@@ -163,9 +163,11 @@ def _list(as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("name", "what", "licence", "measured AUROC")
+    table = Table("name", "what", "licence", "measured AUROC (95 % interval)")
     for row in rows:
-        measured = "\n".join(f"{m['data']}: {m['auroc']:.2f}" for m in row.get("metrics", ()))
+        measured = "\n".join(
+            f"{m['data']}: {m['auroc']:.2f} ({'–'.join(f'{end:.2f}' for end in m['auroc_ci'])})" for m in row.get("metrics", ())
+        )
         table.add_row(row["name"], str(row.get("title", row.get("error"))), str(row.get("licence", "")), measured)
     OUT.print(table if rows else NONE_YET)
 
