@@ -1,7 +1,7 @@
 """Layers of bf16 images in channels_last order on a CPU, compiled by Numba: each map is read and written as seldom as can be.
 
 Images are B x pixels x C, 16 bits each; sums are kept in float32 along a row of pixels and in float64 beyond. One thread takes whole
-images, so that results do not depend on the number of threads. All is in one file, because Numba compiles anew when that one changes.
+images, so that results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+
+from panda_core.kernels.primitives import bits_of, double_of, float_of, memory, take
 
 FAST = {"contract", "reassoc", "nsz"}
 """What sums in another order need; infinities and NaN keep their meaning."""
@@ -26,7 +26,7 @@ def _kernel(function: Callable[[Any], None]) -> Any:
     options = {"nopython": True, "fastmath": FAST, "error_model": "numpy"}
     try:
         return numba.cfunc(signature, cache=True, **options)(function)
-    except RuntimeError:  # nowhere to keep the machine code: each process makes it anew
+    except (RuntimeError, OSError):  # nowhere to keep the machine code, or no space: each process makes it anew
         return numba.cfunc(signature, **options)(function)
 
 
@@ -34,53 +34,34 @@ def _inlined(function: Callable[..., Any]) -> Any:
     return numba.njit(inline="always", fastmath=FAST, error_model="numpy")(function)
 
 
-@intrinsic
-def _take(context: Any, task: Any) -> Any:
-    """The next number of a task, and never the same to two threads."""
-    one = ir.Constant(ir.IntType(64), 1)
-    return types.int64(task), lambda _, builder, signature, values: builder.atomic_rmw("add", values[0], one, "monotonic")
-
-
-@intrinsic
-def _memory(context: Any, address: Any) -> Any:
-    return types.voidptr(types.int64), lambda _, builder, signature, values: builder.inttoptr(values[0], ir.IntType(8).as_pointer())
-
-
-def _bitcast(to: Any, of: Any, kind: ir.Type) -> Any:
-    """A function that takes the bits of one type as those of another."""
-
-    @intrinsic
-    def cast(context: Any, value: Any) -> Any:
-        return to(of), lambda _, builder, signature, values: builder.bitcast(values[0], kind)
-
-    return cast
-
-
-_float_of = _bitcast(types.float32, types.uint32, ir.FloatType())
-_bits_of = _bitcast(types.uint32, types.float32, ir.IntType(32))
-_double_of = _bitcast(types.float64, types.int64, ir.DoubleType())
-
-
 @_inlined
 def _wide(half: Any) -> Any:
-    return _float_of(np.uint32(np.uint32(half) << np.uint32(16)))
+    return float_of(np.uint32(np.uint32(half) << np.uint32(16)))
 
 
 @_inlined
 def _half(value: Any) -> Any:
-    """To the nearest bf16, ties to even. NaN stays NaN unless all its upper bits are 0, as those of no result are."""
-    bits = _bits_of(value)
-    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+    """To the nearest bf16, ties to even."""
+    bits = bits_of(value)
+    rounded = np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+    return rounded if value == value else np.uint16(0x7FC0)
+
+
+@_inlined
+def _gated(signal: Any, value: Any, slope: Any) -> Any:
+    """LeakyReLU of ``value`` for a signal. With slope 0 nothing passes, not even infinity; NaN opens the gate."""
+    weak = signal * slope if slope != 0 else np.float32(0)
+    return weak if value <= 0 else signal
 
 
 @_inlined
 def _maps(address: Any, count: Any, pixels: Any, channels: Any) -> Any:
-    return numba.carray(_memory(address), (count, pixels, channels), np.uint16)
+    return numba.carray(memory(address), (count, pixels, channels), np.uint16)
 
 
 @_inlined
 def _floats(address: Any, rows: Any, columns: Any) -> Any:
-    return numba.carray(_memory(address), (rows, columns), np.float32)
+    return numba.carray(memory(address), (rows, columns), np.float32)
 
 
 @_kernel
@@ -92,7 +73,7 @@ def group_norm(task: Any) -> None:
     """
     head = numba.carray(task, 13)
     count, pixels, channels, groups = head[1], head[2], head[3], head[4]
-    slope, eps = np.float32(_double_of(head[5])), _double_of(head[6])
+    slope, eps = np.float32(double_of(head[5])), double_of(head[6])
     x, y = _maps(head[7], count, pixels, channels), _maps(head[10], count, pixels, channels)
     weight, bias = _floats(head[8], 1, channels)[0], _floats(head[9], 1, channels)[0]
     statistics = _floats(head[11], 2 * count, groups)
@@ -102,7 +83,7 @@ def group_norm(task: Any) -> None:
     total, square = np.empty(channels), np.empty(channels)
     row_total, row_square = np.empty(channels, np.float32), np.empty(channels, np.float32)
     scale, shift = np.empty(channels, np.float32), np.empty(channels, np.float32)
-    b = _take(task)
+    b = take(task)
     while b < count:
         total[:], square[:] = 0, 0
         for start in range(0, pixels, ROW):
@@ -128,13 +109,13 @@ def group_norm(task: Any) -> None:
             for p in range(pixels):
                 for c in range(channels):
                     value = _wide(x[b, p, c]) * scale[c] + shift[c] + _wide(shortcut[b, p, c])
-                    y[b, p, c] = _half(value if value > 0 else value * slope)
+                    y[b, p, c] = _half(_gated(value, value, slope))
         else:
             for p in range(pixels):
                 for c in range(channels):
                     value = _wide(x[b, p, c]) * scale[c] + shift[c]
-                    y[b, p, c] = _half(value if value > 0 else value * slope)
-        b = _take(task)
+                    y[b, p, c] = _half(_gated(value, value, slope))
+        b = take(task)
 
 
 @_kernel
@@ -145,7 +126,7 @@ def group_norm_backward(task: Any) -> None:
     with a shortcut y and dshortcut (out), else 0 twice.
     """
     head = numba.carray(task, 15)
-    count, pixels, channels, groups, slope = head[1], head[2], head[3], head[4], np.float32(_double_of(head[5]))
+    count, pixels, channels, groups, slope = head[1], head[2], head[3], head[4], np.float32(double_of(head[5]))
     dy, x = _maps(head[6], count, pixels, channels), _maps(head[7], count, pixels, channels)
     weight, bias = _floats(head[8], 1, channels)[0], _floats(head[9], 1, channels)[0]
     statistics, of_layer = _floats(head[10], 2 * count, groups), _floats(head[12], 2 * count, channels)
@@ -158,7 +139,7 @@ def group_norm_backward(task: Any) -> None:
     row_total, row_product = np.empty(channels, np.float32), np.empty(channels, np.float32)
     scale, shift = np.empty(channels, np.float32), np.empty(channels, np.float32)
     along, constant = np.empty(channels, np.float32), np.empty(channels, np.float32)
-    b = _take(task)
+    b = take(task)
     while b < count:
         for c in range(channels):
             scale[c] = rstd[b, c // each] * weight[c]
@@ -171,7 +152,7 @@ def group_norm_backward(task: Any) -> None:
                 for p in range(start, end):
                     for c in range(channels):
                         gradient = _wide(dy[b, p, c])
-                        gradient = gradient if _wide(y[b, p, c]) > 0 else gradient * slope
+                        gradient = _gated(gradient, _wide(y[b, p, c]), slope)
                         dshortcut[b, p, c] = _half(gradient)
                         row_total[c] += gradient
                         row_product[c] += gradient * _wide(x[b, p, c])
@@ -179,7 +160,7 @@ def group_norm_backward(task: Any) -> None:
                 for p in range(start, end):
                     for c in range(channels):
                         value, gradient = _wide(x[b, p, c]), _wide(dy[b, p, c])
-                        gradient = gradient if value * scale[c] + shift[c] > 0 else gradient * slope
+                        gradient = _gated(gradient, value * scale[c] + shift[c], slope)
                         row_total[c] += gradient
                         row_product[c] += gradient * value
             for c in range(channels):
@@ -207,9 +188,9 @@ def group_norm_backward(task: Any) -> None:
             for p in range(pixels):
                 for c in range(channels):
                     value, gradient = _wide(x[b, p, c]), _wide(dy[b, p, c])
-                    gradient = gradient if value * scale[c] + shift[c] > 0 else gradient * slope
+                    gradient = _gated(gradient, value * scale[c] + shift[c], slope)
                     dx[b, p, c] = _half(gradient * scale[c] + value * along[c] + constant[c])
-        b = _take(task)
+        b = take(task)
 
 
 @_kernel
@@ -217,17 +198,17 @@ def affine(task: Any) -> None:
     """y = x * scale + shift, between low and high: images, pixels, channels, low, high; x, scale, shift; y (out)."""
     head = numba.carray(task, 10)
     count, pixels, channels = head[1], head[2], head[3]
-    low, high = np.float32(_double_of(head[4])), np.float32(_double_of(head[5]))
+    low, high = np.float32(double_of(head[4])), np.float32(double_of(head[5]))
     x, y = _maps(head[6], count, pixels, channels), _maps(head[9], count, pixels, channels)
     scale, shift = _floats(head[7], 1, channels)[0], _floats(head[8], 1, channels)[0]
-    b = _take(task)
+    b = take(task)
     while b < count:
         for p in range(pixels):
             for c in range(channels):
                 value = _wide(x[b, p, c]) * scale[c] + shift[c]
                 value = low if value < low else value  # not max and min, which lose NaN
                 y[b, p, c] = _half(high if value > high else value)
-        b = _take(task)
+        b = take(task)
 
 
 @_kernel
@@ -235,18 +216,18 @@ def affine_backward(task: Any) -> None:
     """Images, pixels, channels, low, high; dy, x, scale, shift; dx (out)."""
     head = numba.carray(task, 11)
     count, pixels, channels = head[1], head[2], head[3]
-    low, high = np.float32(_double_of(head[4])), np.float32(_double_of(head[5]))
+    low, high = np.float32(double_of(head[4])), np.float32(double_of(head[5]))
     dy, x = _maps(head[6], count, pixels, channels), _maps(head[7], count, pixels, channels)
     scale, shift = _floats(head[8], 1, channels)[0], _floats(head[9], 1, channels)[0]
     dx = _maps(head[10], count, pixels, channels)
-    b = _take(task)
+    b = take(task)
     while b < count:
         for p in range(pixels):
             for c in range(channels):
                 value = _wide(x[b, p, c]) * scale[c] + shift[c]
                 gradient = _wide(dy[b, p, c]) * scale[c]
                 dx[b, p, c] = _half(gradient if low < value < high else np.float32(0))
-        b = _take(task)
+        b = take(task)
 
 
 @_kernel
@@ -256,13 +237,14 @@ def max_pool(task: Any) -> None:
     count, height, width, channels = head[1], head[2], head[3], head[4]
     down, right = (height + 1) // 2, (width + 1) // 2
     x, y = _maps(head[5], count, height * width, channels), _maps(head[6], count, down * right, channels)
-    where = numba.carray(_memory(head[7]), (count, down * right, channels), np.uint8)
+    where = numba.carray(memory(head[7]), (count, down * right, channels), np.uint8)
     most = np.empty(channels, np.float32)
-    b = _take(task)
+    b = take(task)
     while b < count:
         for p in range(down * right):
             top, left = 2 * (p // right) - 1, 2 * (p % right) - 1
             most[:] = -np.inf
+            where[b, p, :] = np.uint8(3 * (max(top, 0) - top) + max(left, 0) - left)
             for h in range(max(top, 0), min(top + 3, height)):
                 for w in range(max(left, 0), min(left + 3, width)):
                     place = np.uint8(3 * (h - top) + w - left)
@@ -273,7 +255,7 @@ def max_pool(task: Any) -> None:
                         where[b, p, c] = place if more else where[b, p, c]
             for c in range(channels):
                 y[b, p, c] = _half(most[c])
-        b = _take(task)
+        b = take(task)
 
 
 @_kernel
@@ -283,9 +265,9 @@ def max_pool_backward(task: Any) -> None:
     count, height, width, channels = head[1], head[2], head[3], head[4]
     down, right = (height + 1) // 2, (width + 1) // 2
     dy, dx = _maps(head[5], count, down * right, channels), _maps(head[7], count, height * width, channels)
-    where = numba.carray(_memory(head[6]), (count, down * right, channels), np.uint8)
+    where = numba.carray(memory(head[6]), (count, down * right, channels), np.uint8)
     total = np.empty(channels, np.float32)
-    b = _take(task)
+    b = take(task)
     while b < count:
         for p in range(height * width):
             h, w = p // width, p % width
@@ -297,4 +279,4 @@ def max_pool_backward(task: Any) -> None:
                         total[c] += _wide(dy[b, v * right + u, c]) if where[b, v * right + u, c] == place else np.float32(0)
             for c in range(channels):
                 dx[b, p, c] = _half(total[c])
-        b = _take(task)
+        b = take(task)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,20 @@ def run(kernel: Any, *arguments: Tensor | int | float) -> None:
     numbers = [_number(argument) for argument in arguments]
     task = (ctypes.c_int64 * (1 + len(numbers)))(0, *numbers)  # the first is the next image: a thread that is free takes it
     threads = torch.get_num_threads()
-    if threads == 1 or _parallel is None:
-        _Call(kernel.address)(ctypes.addressof(task))
-    else:
+    if threads > 1 and _parallel is not None:
         _parallel(kernel.address, ctypes.addressof(task), threads, 0)
+        return
+    call = _Call(kernel.address)
+    others = [_pool().submit(call, ctypes.addressof(task)) for _ in range(threads - 1)]
+    call(ctypes.addressof(task))
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads of our own, where PyTorch's cannot be asked; they cost more to wake."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="kernels")
 
 
 def _number(argument: Tensor | int | float) -> int:

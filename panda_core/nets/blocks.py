@@ -46,7 +46,7 @@ def reparameterise(mean: Tensor, logvar: Tensor, *, sample: bool) -> Tensor:
     """z ~ N(mean, exp(logvar)) where ``sample``, else the mean (inference)."""
     if not sample:
         return mean
-    # Drawn in contiguous order whatever the order of the mean: eight times as fast, and the same noise.
+    # Drawn in contiguous order whatever the order of the mean: eight times as fast, and noise that does not depend on it.
     return mean + torch.randn_like(mean, memory_format=torch.contiguous_format) * torch.exp(0.5 * logvar)
 
 

@@ -24,15 +24,16 @@ def quicken(network: nn.Module) -> None:
     """Replaces strided depthwise convolutions and batch normalisations of a timm network that is never trained."""
     for parent in list(network.modules()):
         for name, layer in list(parent.named_children()):
-            if isinstance(layer, BatchNormAct2d):
+            if isinstance(layer, BatchNormAct2d) and isinstance(layer.act, (nn.ReLU6, nn.Identity)):
                 setattr(parent, name, FrozenNorm(layer))
-            elif isinstance(layer, Conv2dSame) and layer.groups == layer.in_channels == layer.out_channels:
+            elif isinstance(layer, Conv2dSame) and layer.groups == layer.in_channels == layer.out_channels and layer.bias is None:
                 setattr(parent, name, StridedDepthwise(layer))
 
 
-def _has_kernels_for(x: Tensor) -> bool:
+def _has_kernels_for(x: Tensor, weight: Tensor) -> bool:
     # Where no gradient is recorded images are inspected, alone as in a batch, and scores do not change for speed.
-    return torch.is_grad_enabled() and has_kernels(x)
+    frozen = torch.is_grad_enabled() and not weight.requires_grad
+    return frozen and has_kernels(x) and x.shape[1] == len(weight)
 
 
 class StridedDepthwise(nn.Module):
@@ -51,7 +52,7 @@ class StridedDepthwise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """B x C x H x W -> B x C x ceil(H / stride) x ceil(W / stride)."""
         kernel = self.weight.shape[-1]
-        if not _has_kernels_for(x):
+        if not _has_kernels_for(x, self.weight):
             padded: Tensor = pad_same(x, [kernel, kernel], [self.stride, self.stride])
             return functional.conv2d(padded, self.weight, stride=self.stride, groups=len(self.weight))
         # Where one more row is padded behind than before, the same number goes before, and the kernel has a row of zeros in front.
@@ -76,7 +77,9 @@ class _QuickDepthwise(torch.autograd.Function):
         kernel = weight.shape[-2:]
         # As large as what a convolution without stride makes of x; of that, the stride keeps every other value.
         sides = [side + 2 * pad - k + 1 for side, pad, k in zip(ctx.size, ctx.padding, kernel, strict=True)]
-        spread = torch.empty((*gradient.shape[:2], *sides), dtype=gradient.dtype, memory_format=torch.channels_last).zero_()
+        spread = torch.empty(
+            (*gradient.shape[:2], *sides), dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last
+        ).zero_()
         spread[:, :, :: ctx.stride, :: ctx.stride] = gradient
         padding = [k - 1 - pad for k, pad in zip(kernel, ctx.padding, strict=True)]
         return functional.conv2d(spread, weight.flip(2, 3), padding=padding, groups=len(weight)), None, None, None
@@ -97,7 +100,7 @@ class FrozenNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """B x C x H x W -> the same shape."""
-        if _has_kernels_for(x):
+        if _has_kernels_for(x, self.weight):
             limits = (0.0, 6.0) if isinstance(self.act, nn.ReLU6) else (-math.inf, math.inf)
             quick: Tensor = _QuickNorm.apply(x, self.weight, self.bias, self.running_mean, self.running_var, self.eps, limits)
             return quick

@@ -44,7 +44,7 @@ class GroupNorm(nn.GroupNorm):
 
     def __init__(self, num_groups: int, num_channels: int, *, slope: float = 1.0) -> None:
         super().__init__(num_groups, num_channels)
-        self.slope = slope
+        self.slope = float(slope)
 
     def forward(self, input: Tensor) -> Tensor:
         """B x C x H x W -> the same shape and memory order."""
@@ -56,7 +56,8 @@ class GroupNorm(nn.GroupNorm):
 
     def has_kernels_for(self, x: Tensor) -> bool:
         """Not at inference, which takes the same forward pass wherever it runs."""
-        return has_kernels(x) and self.weight.dtype == torch.float32 and (self.training or torch.is_grad_enabled())
+        fits = x.shape[1:2] == (self.num_channels,) and self.weight.dtype == self.bias.dtype == torch.float32
+        return has_kernels(x) and fits and (self.training or torch.is_grad_enabled())
 
 
 def has_kernels(x: Tensor) -> bool:
@@ -82,7 +83,7 @@ class _ChannelsLast(torch.autograd.Function):
     ) -> Tensor:
         from panda_core.kernels import layers  # late, because it takes half a second and only trainings in bf16 need it
 
-        y, statistics = torch.empty_like(x), torch.empty(2, len(x), groups)
+        y, statistics = torch.empty_like(x), torch.empty(2, len(x), groups, dtype=torch.float32, device=x.device)
         added = 0 if shortcut is None else shortcut
         run(layers.group_norm, *sides(x), groups, slope, eps, x, weight, bias, y, statistics, added)
         ctx.save_for_backward(x, weight, bias, statistics, None if shortcut is None else y)
@@ -95,7 +96,7 @@ class _ChannelsLast(torch.autograd.Function):
         from panda_core.kernels import layers
 
         x, weight, bias, statistics, y = ctx.saved_tensors
-        dx, of_layer = torch.empty_like(x), torch.empty(2, *x.shape[:2])
+        dx, of_layer = torch.empty_like(x), torch.empty(2, *x.shape[:2], dtype=torch.float32, device=x.device)
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         dshortcut = None if y is None else torch.empty_like(x)
         joined = (0, 0) if dshortcut is None else (y, dshortcut)

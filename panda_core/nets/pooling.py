@@ -31,8 +31,8 @@ class _ChannelsLast(torch.autograd.Function):
 
         count, channels, height, width = x.shape
         shape = count, channels, (height + 1) // 2, (width + 1) // 2
-        y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-        places = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
+        y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        places = torch.empty(shape, dtype=torch.uint8, device=x.device, memory_format=torch.channels_last)
         run(layers.max_pool, count, height, width, channels, x, y, places)
         ctx.save_for_backward(places)
         ctx.size = height, width
@@ -45,7 +45,7 @@ class _ChannelsLast(torch.autograd.Function):
 
         (places,) = ctx.saved_tensors
         (count, channels), size = gradient.shape[:2], ctx.size
-        dx = torch.empty((count, channels, *size), dtype=gradient.dtype, memory_format=torch.channels_last)
+        dx = torch.empty((count, channels, *size), dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last)
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         run(layers.max_pool_backward, count, *size, channels, gradient, places, dx)
         return dx

@@ -119,9 +119,14 @@ def test_strided_depthwise_convolution(kernel: int, size: tuple[int, int]) -> No
 
 
 def test_only_what_is_slow_is_replaced() -> None:
-    network = nn.Sequential(Conv2dSame(3, 24, 3, stride=2), BatchNormAct2d(24), Conv2dSame(24, 24, 3, stride=2, groups=24, bias=False))
+    network = nn.Sequential(
+        Conv2dSame(3, 24, 3, stride=2),
+        BatchNormAct2d(24, act_layer=nn.ReLU6),
+        Conv2dSame(24, 24, 3, stride=2, groups=24, bias=False),
+        BatchNormAct2d(24, act_layer=nn.ReLU),
+    )
     quicken(network)
-    assert [type(layer) for layer in network] == [Conv2dSame, FrozenNorm, StridedDepthwise]
+    assert [type(layer) for layer in network] == [Conv2dSame, FrozenNorm, StridedDepthwise, BatchNormAct2d]
 
 
 def test_the_result_does_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,6 +145,39 @@ def test_the_result_does_not_depend_on_the_number_of_threads(monkeypatch: pytest
         assert all(torch.equal(one, other) for one, other in zip(many, results(), strict=True))
     finally:
         torch.set_num_threads(before)
+
+
+def test_infinity_does_not_pass_a_closed_gate() -> None:
+    layer, x, shortcut = GroupNorm(2, 16), images(1, 16, 8, 8), images(1, 16, 8, 8, seed=1).detach()
+    shortcut[0, 0, 0, 0] = -torch.inf
+    y = join(layer, x, shortcut)
+    direction = torch.zeros_like(y)
+    direction[0, 0, 0, 0] = torch.inf
+    assert y.isfinite().all()
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(y, [x, *layer.parameters()], direction))
+
+
+def test_pooling_of_nothing_but_minus_infinity_gives_the_gradient_to_the_first() -> None:
+    x = images(1, 16, 7, 8).detach().fill_(-torch.inf).requires_grad_(True)
+    wide = x.detach().float().requires_grad_(True)
+    for one, other in zip(gradients(MaxPool()(x), [x]), gradients(functional.max_pool2d(wide, 3, 2, 1), [wide]), strict=True):
+        torch.testing.assert_close(one.float(), other, rtol=2 * HALF, atol=2 * HALF)
+
+
+def test_defaults_of_the_process_do_not_change_what_kernels_write() -> None:
+    layer, x = GroupNorm(2, 16), images(3, 16, 5, 5)
+    wanted = gradients(layer(x), [x, *layer.parameters()])
+    torch.set_default_dtype(torch.float64)
+    try:
+        again = gradients(layer(x), [x, *layer.parameters()])
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(one, other) for one, other in zip(again, wanted, strict=True))
+
+
+def test_images_with_another_number_of_channels_are_refused() -> None:
+    with pytest.raises(RuntimeError):
+        GroupNorm(2, 32)(images(3, 16, 5, 5))
 
 
 @pytest.mark.parametrize("layer", [GroupNorm(2, 16), MaxPool()], ids=["normalisation", "pooling"])
