@@ -21,7 +21,10 @@ from panda_core.kernels.running import run
 
 def normalise(channels: int, norm: Norm) -> nn.Module:
     """A normalisation layer for ``channels`` feature maps."""
-    return nn.BatchNorm2d(channels) if norm == "batch" else GroupNorm(_groups(channels), channels)
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
+    # At least 8 channels a group: with fewer, a group on a 1 x 1 map would normalise its only values away.
+    return GroupNorm(math.gcd(channels, max(1, channels // 8)), channels)
 
 
 def normalise_and_activate(channels: int, norm: Norm, slope: float = 0.0) -> tuple[nn.Module, nn.Module]:
@@ -29,14 +32,11 @@ def normalise_and_activate(channels: int, norm: Norm, slope: float = 0.0) -> tup
 
     It is there all the same, because weights are stored under the numbers of the layers.
     """
-    if norm == "batch":
-        return nn.BatchNorm2d(channels), nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
-    return GroupNorm(_groups(channels), channels, slope=slope), nn.Identity()
-
-
-def _groups(channels: int) -> int:
-    # At least 8 channels a group: with fewer, a group on a 1 x 1 map would normalise its only values away.
-    return math.gcd(channels, max(1, channels // 8))
+    layer = normalise(channels, norm)
+    if isinstance(layer, GroupNorm):
+        layer.slope = slope
+        return layer, nn.Identity()
+    return layer, nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
 
 
 class GroupNorm(nn.GroupNorm):
