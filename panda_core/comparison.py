@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from panda_core.errors import ImageError
+from panda_core.evaluation import Report, auroc_difference
 from panda_core.inspector import Inspector
 from panda_core.scoring.decision import boundary_in_use
 
@@ -51,3 +52,18 @@ def compare(
         "misses": wrong["child", "anomalous"],
         "changed": examples[:50],
     }
+
+
+def compare_reports(parent: Report, child: Report) -> dict[str, Any]:
+    """Both on the same labelled images, with which neither was calibrated, JSON-ready: AUROC, false alarms and misses at their boundaries.
+
+    ``gain`` is by how much the child's AUROC is larger, ``gain_ci`` its 95 % interval (paired bootstrap), which holds 0 where these images
+    cannot tell the two apart. Raises CalibrationError where they share no image of one of the classes.
+    """
+    apart = auroc_difference(child, parent)
+    of_both = {
+        f"{who}{name}": getattr(report, name)
+        for who, report in (("parent_", parent), ("", child))
+        for name in ("auroc", "false_alarm_rate", "miss_rate")
+    }
+    return {"normal": child.normal, "anomalous": child.anomalous, **of_both, "gain": apart.auroc, "gain_ci": list(apart.ci)}

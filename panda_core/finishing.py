@@ -17,13 +17,13 @@ from torch import Tensor
 from panda_core.calibration import calibrate
 from panda_core.card import Card, DataCard, Metric, read_card, versions
 from panda_core.checkpoint import DetectorModule, Model, load_model, save_model
-from panda_core.comparison import compare
+from panda_core.comparison import compare, compare_reports
 from panda_core.config import Config
 from panda_core.data.folders import Splits, labelled_test
 from panda_core.data.images import prepare, readable
 from panda_core.durable import replace_text
 from panda_core.errors import FolderError, ModelError, PandaError
-from panda_core.evaluation import evaluate
+from panda_core.evaluation import Report, evaluate
 from panda_core.inspector import Inspector
 from panda_core.percept import FITTED_IMAGES, PerceptualEvidence
 from panda_core.runs import RunDir
@@ -77,15 +77,14 @@ class Finishing:
             seed=self.config.train.seed,
             on_progress=self.heed,
         )
-        metric = self._measure(model)
-        model.card = replace(model.card, metrics=(metric,) if metric else ())
-        self._compare(model)
+        report = self._measure(model)
+        self._compare(model, report)
         save_model(self.run.model_path, model)
         boundary = model.calibration.boundary
         self.run.record({"event": "done", "seconds": seconds, "boundary": boundary.value, "boundary_kind": boundary.kind})
         self.run.write_status("done", detail=boundary.reason, step=self.total, total=self.total)
 
-    def _measure(self, model: Model) -> Metric | None:
+    def _measure(self, model: Model) -> Report | None:
         """`_measured`, or None and a warning where that fails: hours of training are not lost for want of a number beside them."""
         try:
             return self._measured(model)
@@ -93,10 +92,10 @@ class Finishing:
             self._warn(f"The test images could not be measured: {error}")
             return None
 
-    def _measured(self, model: Model) -> Metric | None:
+    def _measured(self, model: Model) -> Report | None:
         """The finished model on the folder's labelled test images, where it has some; nothing was or will be chosen by them.
 
-        Raises PandaError or OSError where the images cannot be read.
+        The model's card gets the metric. Raises PandaError or OSError where the images cannot be read.
         """
         try:
             samples = labelled_test(self.run.data) if (self.run.data / "test").is_dir() else []
@@ -105,8 +104,8 @@ class Finishing:
         if not samples:
             return None
         self.say("evaluate", "Measuring on the folder's test images.")
-        report = evaluate(Inspector(model), self.run.data, seed=self.config.train.seed, on_progress=self.heed)
-        return Metric(
+        report = self._evaluated(Inspector(model))
+        metric = Metric(
             data=f"{self.run.data.name} test",
             auroc=report.auroc,
             auroc_ci=report.auroc_ci,
@@ -115,15 +114,22 @@ class Finishing:
             trivial_auroc=trivial_baseline(self.splits.train, samples),
             pixel_auroc=report.pixel_auroc,
         )
+        model.card = replace(model.card, metrics=(metric,))
+        return report
 
-    def _compare(self, model: Model) -> None:
-        """False alarms and misses beside those of the model this one came from."""
+    def _evaluated(self, inspector: Inspector) -> Report:
+        return evaluate(inspector, self.run.data, seed=self.config.train.seed, on_progress=self.heed)
+
+    def _compare(self, model: Model, report: Report | None) -> None:
+        """Beside the model this one came from: mistakes on held-out images and, where it was measured (``report``), on test images."""
         if self.run.parent is None:
             return
         self.say("compare", "Comparing with the model it came from.")
         try:
             parent = Inspector(load_model(self.run.parent, device=self.fabric.device))
             found = compare(parent, Inspector(model), self.splits.validation, self.splits.anomalous, on_image=self.heed)
+            if report is not None:
+                found["test"] = compare_reports(self._evaluated(parent), report)
         except (PandaError, OSError) as error:
             self._warn(f"There is no comparison: {error}")
             return

@@ -86,6 +86,7 @@ def train(
               panda train --run runs/parts --resume
               panda train new_light/ --run runs/parts-2 --from runs/parts/model
     """
+    from panda_core.cli.results import results
     from panda_core.runs import RunDir
     from panda_core.worker import is_helper_process, work
 
@@ -119,7 +120,8 @@ def train(
     with _watch(run):
         outcome = work(run, device=device, devices=devices, machines=machines, low_priority=low_priority)
     if outcome == "done":
-        ERR.print(f"Done. {run.status().detail}\nInspect with it: panda inspect IMAGE --model {run.model_path}")
+        lines = f"Done. {run.status().detail}", *results(run), f"Inspect with it: panda inspect IMAGE --model {run.model_path}"
+        ERR.print("\n".join(lines))
     else:
         ERR.print(run.status().detail)
 

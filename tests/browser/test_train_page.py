@@ -144,3 +144,26 @@ def test_images_are_dropped_and_folders_are_not_mixed(studio: Visit, images: Pat
     studio.drag(".train-form", good)
     page.wait_for_selector(".train-survey:not([hidden])")
     assert page.inner_text(".train-counts").splitlines()[:2] == ["normal", str(len(list(good.iterdir())))]
+
+
+def test_a_fine_tuned_model_is_measured_beside_the_one_it_came_from(studio: Visit, tmp_path: Path) -> None:
+    better = {"parent_auroc": 0.81, "auroc": 0.97, "gain": 0.16, "gain_ci": [0.1, 0.22]}
+    unsure = {"parent_auroc": 0.81, "auroc": 0.8, "gain": -0.01, "gain_ci": [-0.05, 0.03]}
+    rates = {"parent_false_alarm_rate": 0.3, "false_alarm_rate": 0.1, "parent_miss_rate": 0.25, "miss_rate": 0.05}
+    held_out = {"parent": "leaf", "normal": 20, "anomalous": 0, "parent_false_alarms": 9, "false_alarms": 1, "parent_misses": 0, "misses": 0}
+    for name, test in (("Better", better), ("Unsure", unsure), ("Untested", None)):
+        run = RunDir.create(tmp_path / "home" / "runs" / name, preset("tiny"), tmp_path, name=name)
+        run.record({"event": "data", "train": 80, "validation": 20, "anomalous": 0, "fingerprint": ""})
+        run.record({"event": "compared", **held_out, **({} if test is None else {"test": test | rates | {"normal": 30, "anomalous": 40}})})
+        run.record({"event": "done", "seconds": 60.0, "boundary": 1.0, "boundary_kind": "synthetic"})
+        run.write_status("done", step=10, total=10)
+    page, said = studio.page, {}
+    for name in ("Better", "Unsure", "Untested"):
+        page.click(f".train-runs li button:has-text('{name}')")
+        page.wait_for_selector(f".train-run h2:text-is('{name}')")
+        page.wait_for_selector(".train-run .result:has-text('9 → 1')")
+        said[name] = page.inner_text(".train-run .result")
+    assert "AUROC 0.810 → 0.970, false alarms 30 % → 10 %, missed 25 % → 5.0 %. The new model tells them apart better" in said["Better"]
+    assert "difference in AUROC +0.160, 95 % between +0.100 and +0.220" in said["Better"]
+    assert "do not show which of the two is better" in said["Unsure"] and "−0.010, 95 % between −0.050 and +0.030" in said["Unsure"]
+    assert "which have calibrated neither" not in said["Untested"]

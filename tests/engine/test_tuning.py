@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from panda_core.__main__ import panda
 from panda_core.card import read_card
 from panda_core.checkpoint import load_model
+from panda_core.cli.results import results
 from panda_core.data.images import content_hash
 from panda_core.detectors import build_detector
 from panda_core.errors import ConfigError, TrainingError
@@ -73,6 +74,19 @@ def test_the_card_names_the_parent_and_the_comparison_counts_the_same_images(chi
         assert 0 <= found[who] <= found["normal"]
     (event,) = events(child, "compared")
     assert event["false_alarms"] == found["false_alarms"] and "changed" not in event
+
+
+def test_parent_and_child_are_measured_on_the_same_test_images(child: RunDir, tiny_run: RunDir) -> None:
+    (before,), (after,) = (read_card(run.model_path).metrics for run in (tiny_run, child))
+    (event,) = events(child, "compared")
+    test = event["test"]
+    assert (test["parent_auroc"], test["auroc"]) == (before.auroc, after.auroc)
+    assert (test["normal"], test["anomalous"]) == (after.normal, after.anomalous)
+    assert test["gain"] == pytest.approx(after.auroc - before.auroc)
+    assert test["gain_ci"][0] <= test["gain"] <= test["gain_ci"][1]
+    first, second, third = results(child)
+    assert first.startswith("discs test: AUROC ") and second.startswith(f"Beside {tiny_run.name}, on held-out images")
+    assert third.startswith(f"On the test images: AUROC {before.auroc:.3f} -> {after.auroc:.3f}, a difference of ")
 
 
 def test_test_images_of_the_folder_are_measured_and_written_down_with_an_interval(tiny_run: RunDir, toy_folder: Path) -> None:

@@ -1,7 +1,7 @@
 // What came of a training: the boundary, what was measured, the comparison with the model it came from, and whether to keep it.
 
 import {duration} from './train_words.js';
-import {node, number, served} from './text.js';
+import {node, number, percent, served} from './text.js';
 import {SOURCES} from './words.js';
 
 /** Draw into `place`; `keep(button, name)` when a person wants the model. */
@@ -23,7 +23,17 @@ function* sentences({data, done, compared, metrics = []}) {
   yield `Beside “${compared.parent}”: false alarms on ${compared.normal} held-out normal images: ${compared.parent_false_alarms} → ${compared.false_alarms}.`;
   if (compared.anomalous) yield `Missed of ${compared.anomalous} known anomalies: ${compared.parent_misses} → ${compared.misses}.`;
   yield 'These images have calibrated the new model, so they flatter it. Images that neither has seen tell more.';
+  if (compared.test) yield besideOnTest(compared.test);
 }
+
+// What the labelled test images say of both models.
+function besideOnTest(test) {
+  const [low, high] = test.gain_ci;
+  const found = low > 0 ? 'The new model tells them apart better' : high < 0 ? 'The new model tells them apart worse; consider keeping the old one' : 'They do not show which of the two is better';
+  return `On the test images, which have calibrated neither: AUROC ${test.parent_auroc.toFixed(3)} → ${test.auroc.toFixed(3)}, false alarms ${percent(test.parent_false_alarm_rate)} → ${percent(test.false_alarm_rate)}, missed ${percent(test.parent_miss_rate)} → ${percent(test.miss_rate)}. ${found} (difference in AUROC ${signed(test.gain)}, 95 % between ${signed(low)} and ${signed(high)}).`;
+}
+
+const signed = value => number(value, {sign: true});
 
 // Held-out images on which the two models differ, each with who is right.
 function images(changed) {
