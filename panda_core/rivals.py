@@ -59,3 +59,10 @@ TITLES: dict[str, str] = {
     "csi": "CSI, reduced",
 }
 """What people call them, by preset."""
+
+
+def unread(detector: str) -> tuple[str, ...]:
+    """The parts of a configuration that this detector does not read, so that nobody need be asked for their fields."""
+    if detector == "panda":
+        return ("baseline",)
+    return ("baseline", "critic") if detector == "vae" else ("generator", "critic", "loss")

@@ -57,7 +57,7 @@ def build_detector(config: Config, *, pretrained: bool, specific: dict[str, Tens
 
 
 def _loss_features(config: Config, *, pretrained: bool, specific: dict[str, Tensor] | None) -> FrozenFeatures | None:
-    if config.loss.reconstruction == "pixel" or config.detector != "panda":
+    if config.detector != "panda" or config.loss.reconstruction == "pixel":
         return None
     if config.loss.reconstruction == "perceptual-specific":
         features = build_features("vgg19", layer=config.loss.layer)

@@ -12,7 +12,7 @@ from panda_core.events import plain
 from panda_core.fields import list_fields
 from panda_core.presets import PRESETS, tuned
 from panda_core.presets import preset as find_preset
-from panda_core.rivals import TITLES
+from panda_core.rivals import TITLES, unread
 from panda_core.runs import RunDir
 from panda_core.ui.uploads import field
 
@@ -22,7 +22,8 @@ DEFAULT_PRESET = "best"
 def offer() -> dict[str, Any]:
     """What a new training can be made of: presets with their values, models to fine-tune, fields with their meaning.
 
-    "rivals": the presets of systems that PANDA is compared with, and what people call them.
+    "rivals": the presets of systems that PANDA is compared with, and what people call them. "unread": detector -> parts of the
+    configuration, first words of field names, that mean nothing to it.
     """
     fields = [{"name": f.name, "kind": f.kind, "choices": f.choices, "meaning": f.meaning} for f in list_fields()]
     models = {}
@@ -31,7 +32,13 @@ def offer() -> dict[str, Any]:
             models[folder.name] = flatten(tuned(read_card(folder).config))
         except ModelError:
             continue  # a damaged model is listed elsewhere, with its problem
-    return {"fields": fields, "presets": {name: flatten(config) for name, config in PRESETS.items()}, "models": models, "rivals": TITLES}
+    return {
+        "fields": fields,
+        "presets": {name: flatten(config) for name, config in PRESETS.items()},
+        "models": models,
+        "rivals": TITLES,
+        "unread": {detector: unread(detector) for detector in ("panda", *TITLES)},
+    }
 
 
 def configuration(form: Any) -> tuple[Config, Path | None]:

@@ -89,6 +89,26 @@ def test_a_system_of_the_comparison_brings_its_own_preset(studio: Visit) -> None
     assert page.input_value(".train select[name=detector]") == "unet"
 
 
+def test_only_fields_that_the_chosen_system_reads_are_asked_for(studio: Visit) -> None:
+    page = studio.page
+    page.evaluate("() => { for (const one of document.querySelectorAll('.train details')) one.open = true; }")
+
+    def shown(group: str) -> bool:
+        return bool(page.locator(f".train fieldset[name={group}]").is_visible())
+
+    def offered(field: str) -> bool:
+        return page.locator(f".train-grid-row:first-of-type option[value='{field}']").count() > 0
+
+    assert shown("critic") and shown("loss") and not shown("baseline")
+    assert offered("loss.latent_weight") and not offered("baseline.latent")
+    page.select_option(".train select[name=detector]", "ganomaly")
+    assert shown("baseline") and shown("train") and not shown("critic") and not shown("loss")
+    assert offered("baseline.latent") and not offered("loss.latent_weight")
+    assert page.is_disabled(".train select[name='loss.reconstruction']")
+    page.select_option(".train select[name=detector]", "panda")
+    assert shown("critic") and not shown("baseline") and page.is_enabled(".train select[name='loss.reconstruction']")
+
+
 def test_the_load_shown_names_a_gpu_where_one_trains(studio: Visit, tmp_path: Path) -> None:
     gpu = {"name": "Stand-in 9000", "memory": 3_000_000_000, "memory_total": 8_000_000_000}
     for number, load in enumerate((None, gpu), start=1):
@@ -150,7 +170,15 @@ def test_a_fine_tuned_model_is_measured_beside_the_one_it_came_from(studio: Visi
     better = {"parent_auroc": 0.81, "auroc": 0.97, "gain": 0.16, "gain_ci": [0.1, 0.22]}
     unsure = {"parent_auroc": 0.81, "auroc": 0.8, "gain": -0.01, "gain_ci": [-0.05, 0.03]}
     rates = {"parent_false_alarm_rate": 0.3, "false_alarm_rate": 0.1, "parent_miss_rate": 0.25, "miss_rate": 0.05}
-    held_out = {"parent": "leaf", "normal": 20, "anomalous": 0, "parent_false_alarms": 9, "false_alarms": 1, "parent_misses": 0, "misses": 0}
+    held_out = {
+        "parent": "leaf",
+        "normal": 20,
+        "anomalous": 0,
+        "parent_false_alarms": 9,
+        "false_alarms": 1,
+        "parent_misses": 0,
+        "misses": 0,
+    }
     for name, test in (("Better", better), ("Unsure", unsure), ("Untested", None)):
         run = RunDir.create(tmp_path / "home" / "runs" / name, preset("tiny"), tmp_path, name=name)
         run.record({"event": "data", "train": 80, "validation": 20, "anomalous": 0, "fingerprint": ""})

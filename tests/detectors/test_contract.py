@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from panda_core.detectors import DETECTORS, build_detector
 from panda_core.errors import ModelError
 from panda_core.presets import PRESETS, preset
+from panda_core.rivals import unread
 
 VARIANTS: dict[str, dict[str, Any]] = {
     **{name: {"detector": name} for name in DETECTORS},
@@ -65,6 +67,25 @@ def test_every_phase_reaches_exactly_its_own_modules(detector: Any, x: torch.Ten
         torch.stack([value for name, value in terms.items() if not name.startswith("_")]).sum().backward()
         touched = {id(p) for p in detector.parameters() if p.grad is not None}
         assert touched and touched <= mine
+
+
+class Sealed:
+    """A part of a configuration that must not be read."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} was read")
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_parts_of_the_configuration_that_are_called_unread_are_not_read(name: str, x: torch.Tensor) -> None:
+    config = copy.copy(preset("tiny").override(detector=name, **{"baseline.inversion_steps": 2}))
+    for part in unread(name):
+        object.__setattr__(config, part, Sealed())
+    detector = build_detector(config, pretrained=True)
+    for phase in detector.phases():
+        assert detector.train().loss(phase.name, x, phase.start)
+    detector.after_step(0)
+    assert detector.examine(x).errors
 
 
 @pytest.mark.parametrize("name", PRESETS)

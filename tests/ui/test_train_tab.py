@@ -120,6 +120,8 @@ def test_each_wrong_field_is_told_apart() -> None:
 def test_the_form_offers_every_preset_and_every_field_with_its_meaning() -> None:
     form = train_form.offer()
     assert form["presets"].keys() == PRESETS.keys()
+    groups = {name.split(".")[0] for name in form["presets"]["best"]}
+    assert set(form["unread"]) == {"panda", *form["rivals"]} and {part for parts in form["unread"].values() for part in parts} <= groups
     assert set(form["rivals"]) == {config.detector for config in PRESETS.values()} - {"panda"}
     names = {field["name"] for field in form["fields"]}
     assert names | {"preset"} == set(form["presets"]["best"]) and all(field["meaning"] for field in form["fields"])

@@ -2,16 +2,17 @@
 
 import {node} from './text.js';
 
-/** {build(fields), rebase(values), fill(changes), changes(), complain({name: text}), has(name)}; `onChange()` after a person has changed a field. */
+/** {build(fields), rebase(values, unread), fill(changes), changes(), complain({name: text}), has(name)}; `onChange()` after a person has changed a field. */
 export function createAdvanced(place, onChange) {
   const inputs = new Map(); // name -> {input, kind, line}
   let base = {};
+  let unread = []; // groups that mean nothing to the chosen system
 
   function build(fields) {
     const groups = new Map();
     for (const field of fields) {
       const [group] = field.name.includes('.') ? field.name.split('.') : ['general'];
-      if (!groups.has(group)) groups.set(group, node('fieldset', {}, node('legend', {textContent: group})));
+      if (!groups.has(group)) groups.set(group, node('fieldset', {name: group}, node('legend', {textContent: group})));
       groups.get(group).append(lineOf(field));
     }
     place.replaceChildren(...groups.values());
@@ -42,13 +43,20 @@ export function createAdvanced(place, onChange) {
     mark(name);
   }
 
-  function rebase(values) {
-    base = values;
+  function rebase(values, groups) {
+    [base, unread] = [values, groups];
     for (const name of inputs.keys()) put(name, values[name]);
+    arrange();
   }
 
   function fill(changed) {
     for (const [name, value] of Object.entries(changed)) if (inputs.has(name)) put(name, value);
+    arrange();
+  }
+
+  // What has been changed stays in sight, because it is sent.
+  function arrange() {
+    for (const group of place.children) group.hidden = unread.includes(group.name) && !group.querySelector('[data-changed="yes"]');
   }
 
   function changes() {

@@ -111,14 +111,14 @@ class TrainForm {
     options(this.field('data.size'), [...new Set([...SIZES, base['data.size']])].sort((a, b) => a - b).map(size => [size, `${size} × ${size}`]));
     for (const name of PICKED) {
       this.field(name).value = base[name];
-      this.field(name).disabled = Boolean(parent);
+      this.field(name).disabled = Boolean(parent) || (name === 'loss.reconstruction' && base.detector !== 'panda');
     }
     this.field('preset').disabled = Boolean(parent);
     this.find('.train-preset').textContent = parent
       ? 'Keeps that model’s networks and takes a quarter of its steps. Afterwards both are compared on the same held-out images.'
       : presetSaid(this.field('preset').value, this.offer.rivals);
-    this.advanced.rebase(base);
-    this.grid.rebase(base);
+    this.advanced.rebase(base, this.offer.unread[base.detector]);
+    this.grid.rebase(base, this.offer.unread[base.detector]);
     this.forgetTime();
     if (this.grid.rows().length) this.checkFields();
   }

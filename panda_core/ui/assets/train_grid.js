@@ -6,9 +6,10 @@ const ROWS = 3;
 const OFTEN = ['loss.adversarial_weight', 'loss.latent_weight', 'loss.reconstruction', 'train.generator_lr', 'train.critic_lr', 'data.size'];
 const EXPLAINED = 'Choose what to vary and write the values to try, separated by commas. Each combination is a training of its own, one after the other; they are compared on images held out from training, never on test images.';
 
-/** {build(fields), rebase(values), rows(), complain({problems, count}), clear()}; `onChange()` after a person has changed a row. */
+/** {build(fields), rebase(values, unread), rows(), complain({problems, count}), clear()}; `onChange()` after a person has changed a row. */
 export function createGrid(place, onChange) {
   let base = {};
+  let fields = [];
   const total = node('p', {className: 'train-total', role: 'status'});
   const rows = Array.from({length: ROWS}, (_, at) => createRow(at, changed));
   place.replaceChildren(node('p', {className: 'train-hint', textContent: EXPLAINED}), ...rows.map(row => row.line), total);
@@ -40,8 +41,13 @@ export function createGrid(place, onChange) {
 
   arrange();
   return {
-    build: fields => { for (const row of rows) row.build(fields); },
-    rebase: values => { base = values; arrange(); },
+    build: all => { fields = all; },
+    rebase: (values, unread) => {
+      base = values;
+      const read = fields.filter(field => !unread.includes(field.name.split('.')[0]));
+      for (const row of rows) row.build(read);
+      arrange();
+    },
     rows: () => rows.filter(row => row.select.value).map(row => ({field: row.select.value, values: row.input.value})),
     complain, clear,
   };
