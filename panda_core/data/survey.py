@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,14 @@ SMALL = 32
 MOST_SIZES = 8
 USABLE_FROM = 20
 COMFORTABLE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An image that was found, and that a person has asked not to use."""
+
+    path: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ class Survey:
     """(left out, because this one has the same content)."""
     near: tuple[tuple[str, ...], ...]
     """Groups of normal images that are nearly the same picture."""
-    excluded: int
+    excluded: tuple[LeftOut, ...]
     suspects: tuple[Suspect, ...]
     advice: tuple[str, ...]
     """Sentences: what to expect, what to look at."""
@@ -98,8 +107,10 @@ def survey(
     problems: list[Problem] = []
     twins: list[tuple[str, str]] = []
     known: dict[str, Path] = {}
-    normal, excluded = _read(normal_paths, known, exclude, problems, twins, lambda done: on_progress(done, total))
-    anomalous, more = _read(anomalous_paths, known, exclude, problems, twins, lambda done: on_progress(len(normal_paths) + done, total))
+    excluded: list[LeftOut] = []
+    read = partial(_read, known=known, exclude=exclude, excluded=excluded, problems=problems, twins=twins)
+    normal = read(normal_paths, on_file=lambda done: on_progress(done, total))
+    anomalous = read(anomalous_paths, on_file=lambda done: on_progress(len(normal_paths) + done, total))
     samples = [seen.sample for seen in normal]
     enough = len(normal) >= data.minimum
     held_out = hold_out(samples, fraction=data.validation_fraction, seed=seed) if enough else set()
@@ -119,7 +130,7 @@ def survey(
         unreadable=tuple((str(problem.path), problem.reason) for problem in problems),
         duplicates=tuple(twins),
         near=near,
-        excluded=excluded + more,
+        excluded=tuple(excluded),
         suspects=suspects,
         advice=(),
         usable=enough,
@@ -130,15 +141,16 @@ def survey(
 
 def _read(
     paths: Sequence[Path],
+    *,
     known: dict[str, Path],
     exclude: Collection[str],
+    excluded: list[LeftOut],
     problems: list[Problem],
     twins: list[tuple[str, str]],
     on_file: Callable[[int], None],
-) -> tuple[list[_Seen], int]:
-    """The usable images and how many were left out by the person; adds to ``known``, ``problems`` and ``twins``."""
+) -> list[_Seen]:
+    """The usable images; adds to ``known``, ``excluded``, ``problems`` and ``twins``."""
     seen: list[_Seen] = []
-    excluded = 0
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
     try:
         for done, item in enumerate(pool.map(_look, paths), start=1):
@@ -146,7 +158,7 @@ def _read(
             if isinstance(item, Problem):
                 problems.append(item)
             elif item.sample.digest in exclude:
-                excluded += 1
+                excluded.append(LeftOut(str(item.sample.path), item.sample.digest))
             elif item.sample.digest in known:
                 twins.append((str(item.sample.path), str(known[item.sample.digest])))
             else:
@@ -154,7 +166,7 @@ def _read(
                 seen.append(item)
     finally:
         pool.shutdown(cancel_futures=True)
-    return seen, excluded
+    return seen
 
 
 def _look(path: Path) -> _Seen | Problem:

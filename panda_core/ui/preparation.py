@@ -19,7 +19,7 @@ from panda_core.errors import ImageError, PandaError, TrainingError
 from panda_core.ui.work import Work
 
 PICTURE = 220
-"""Pixels of the longer side of the picture of a suspect."""
+"""Pixels of the longer side of the picture of an image that is asked about."""
 
 
 class Preparation(Work):
@@ -41,8 +41,8 @@ class Preparation(Work):
                     raise StoppedError
 
             found = survey(folder, data=data, exclude=exclude, on_progress=heed).to_dict()
-            for number, suspect in enumerate(found["suspects"]):
-                suspect["picture"] = self._picture(Path(suspect["path"]), number)
+            for number, shown in enumerate([*found["suspects"], *found["excluded"]]):
+                shown["picture"] = self._picture(Path(shown["path"]), number)
             self.found = {"survey": found}
 
         self.job = Job("Looking through the folder", look)

@@ -8,6 +8,7 @@ import pytest
 from studio import prepare_tiny, set_field, wait_for_state
 from visit import Visit
 
+from panda_core.data.images import content_hash
 from panda_core.presets import preset
 from panda_core.runs import RunDir
 
@@ -77,6 +78,23 @@ def test_stop_resume_discard_and_undo(studio: Visit, images: Path) -> None:
     page.wait_for_function("() => !document.querySelector('.train-runs li')")
     page.click(".train-undo button")
     page.wait_for_selector('.train-runs li[data-state="stopped"]')
+
+
+def test_what_was_left_out_of_a_training_is_shown_when_it_is_tried_again(studio: Visit, images: Path, tmp_path: Path) -> None:
+    black = images / "train" / "good" / "black.png"
+    run = RunDir.create(tmp_path / "home" / "runs" / "0001-discs", preset("tiny"), images, name="Discs", exclude=[content_hash(black)])
+    run.write_status("stopped", step=1, total=10)
+    page = studio.page
+    page.click(".train-runs li button:has-text('Discs')")
+    page.click(".train-run .actions button:has-text('Change and try again')")
+    page.click(".train-check")
+    figure = page.locator(".train-survey figure:has-text('black.png')")
+    figure.wait_for()
+    assert "left out by you" in figure.inner_text() and figure.locator("img[src]").count() == 1
+    figure.locator("button").click()
+    page.wait_for_selector(".train-survey figure:has-text('left out until now')")
+    page.click(".train-left-out button")
+    page.wait_for_selector(".train-survey figure:has-text('blank or much blurrier')")
 
 
 def test_a_system_of_the_comparison_brings_its_own_preset(studio: Visit) -> None:

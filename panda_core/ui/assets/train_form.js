@@ -181,6 +181,8 @@ class TrainForm {
     const found = await this.prepare('check');
     if (!found?.survey || this.field('folder').value !== folder) return false; // it is of another folder by now
     this.survey = found.survey;
+    // A training that is changed and tried again knows by their content alone what was left out of it.
+    for (const one of found.survey.excluded) if (this.excluded.has(one.sha256) && !this.excluded.get(one.sha256).path) this.excluded.set(one.sha256, one);
     this.checked = basis;
     if (this.field('name').value === this.suggested) {
       this.suggested = this.field('name').value = found.survey.folder.split(/[\\/]/).filter(Boolean).pop().slice(0, 60);

@@ -15,8 +15,8 @@ export function drawSurvey(place, survey, {excluded, stale, onChange, onAgain}) 
     node('p', {className: 'train-kinds', textContent: `${list(survey.sizes)} pixels · ${list(survey.kinds)}`}),
     node('ul', {className: 'train-advice'}, ...survey.advice.map(textContent => node('li', {textContent}))),
   ];
-  const known = new Set(survey.suspects.map(suspect => suspect.sha256));
-  const asked = [...survey.suspects, ...[...excluded.values()].filter(one => one.path && !known.has(one.sha256))];
+  const named = [...survey.excluded, ...[...excluded.values()].filter(one => one.path), ...survey.suspects];
+  const asked = [...new Map(named.map(one => [one.sha256, one])).values()];
   if (asked.length) parts.push(suspects(asked, excluded, onChange));
   if (excluded.size || stale) parts.push(leftOut(excluded, stale, onAgain));
   parts.push(...[
@@ -38,7 +38,7 @@ function suspects(found, excluded, onChange) {
       onChange(suspect.sha256);
     });
     const picture = suspect.picture ? node('img', {src: served(suspect.picture), alt: '', loading: 'lazy'}) : node('i');
-    const caption = node('figcaption', {}, node('b', {textContent: short(suspect.path), title: suspect.path}), node('span', {textContent: out ? 'left out by you' : suspect.reason}), button);
+    const caption = node('figcaption', {}, node('b', {textContent: short(suspect.path), title: suspect.path}), node('span', {textContent: out ? 'left out by you' : suspect.reason ?? 'left out until now'}), button);
     return node('figure', {className: out ? 'out' : ''}, picture, caption);
   });
   return node('section', {className: 'train-pictures'}, node('h3', {textContent: 'Is this really normal?'}), node('div', {}, ...figures));
