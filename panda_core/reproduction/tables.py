@@ -184,17 +184,23 @@ def _prevalence_note(measured: Sequence[Record]) -> str:
 
 def _reductions(shown: Iterable[Record], *, name: Callable[[Record], str] = lambda record: title_of(record.system)) -> list[str]:
     """What is reduced, and of which rows."""
-    ours: dict[str, dict[str, None]] = {}
-    for record in shown:
-        if record.reduced:
-            ours.setdefault(record.reduced, {})[name(record)] = None
-    texts = [f"{how} ({', '.join(names)})" for how, names in ours.items()]
+    texts = _by((record.reduced, name(record)) for record in shown if record.reduced)
     return [f"Reduced to: {'; '.join(texts)}."] if texts else []
 
 
 def _machines(measured: Sequence[Record]) -> list[str]:
-    devices = sorted({record.device for record in measured})
-    return [f"Times are of: {'; '.join(devices)}; machines at work on other things are slower."] if devices else []
+    """Of which machines the times are, and which rows' where there are several."""
+    devices = {record.device for record in measured}
+    texts = sorted(devices if len(devices) < 2 else _by((record.device, title_of(record.system)) for record in measured))
+    return [f"Times are of: {'; '.join(texts)}; machines at work on other things are slower."] if devices else []
+
+
+def _by(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """(what, name) -> "what (names)" for each what."""
+    found: dict[str, dict[str, None]] = {}
+    for what, name in pairs:
+        found.setdefault(what, {})[name] = None
+    return [f"{what} ({', '.join(names)})" for what, names in found.items()]
 
 
 def overview_table(results: Results, name: str, targets: Sequence[Target]) -> Table:

@@ -82,6 +82,15 @@ def test_what_is_reduced_is_said_of_the_rows_that_are_shown() -> None:
     assert "64 px, 5 steps (pixel loss)" in ablation_table(Results([shown, hidden]), ELPV).notes[-1]
 
 
+def test_times_of_several_machines_are_told_apart() -> None:
+    quick = [made_up(seed=seed, device="GPU") for seed in range(2)]
+    slow = made_up(system="panda-pixel", device="old laptop")
+    (note,) = [note for note in set_table(Results([*quick, slow]), ELPV).notes if note.startswith("Times are of")]
+    assert f"GPU ({SYSTEMS['panda-general'].title}); old laptop ({SYSTEMS['panda-pixel'].title});" in note
+    (note,) = [note for note in set_table(Results(quick), ELPV).notes if note.startswith("Times are of")]
+    assert note.startswith("Times are of: GPU; machines")
+
+
 def test_prevalence_is_printed_in_both_conventions() -> None:
     text = markdown(set_table(Results([made_up(prevalence=0.6, normal=40, anomalous=60)]), ELPV))
     assert "60 of 100" in text and "AUPRC 0.600 with anomalous, 0.400 with normal" in text
