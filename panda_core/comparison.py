@@ -55,7 +55,7 @@ def compare(
 
 
 def compare_reports(parent: Report, child: Report) -> dict[str, Any]:
-    """Both on the same labelled images, with which neither was calibrated, JSON-ready: AUROC, false alarms and misses at their boundaries.
+    """Both on the same labelled images, which the child's training has not used, JSON-ready: AUROC, and mistakes at their own boundaries.
 
     ``gain`` is by how much the child's AUROC is larger, ``gain_ci`` its 95 % interval (paired bootstrap), which holds 0 where these images
     cannot tell the two apart. Raises CalibrationError where they share no image of one of the classes.

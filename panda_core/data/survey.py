@@ -70,6 +70,7 @@ class Survey:
     near: tuple[tuple[str, ...], ...]
     """Groups of normal images that are nearly the same picture."""
     excluded: tuple[LeftOut, ...]
+    """What was to be left out and is there, copies included."""
     suspects: tuple[Suspect, ...]
     advice: tuple[str, ...]
     """Sentences: what to expect, what to look at."""

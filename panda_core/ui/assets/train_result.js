@@ -30,7 +30,7 @@ function* sentences({data, done, compared, metrics = []}) {
 function besideOnTest(test) {
   const [low, high] = test.gain_ci;
   const found = low > 0 ? 'The new model tells them apart better' : high < 0 ? 'The new model tells them apart worse; consider keeping the old one' : 'They do not show which of the two is better';
-  return `On the test images, which have calibrated neither: AUROC ${test.parent_auroc.toFixed(3)} → ${test.auroc.toFixed(3)}, false alarms ${percent(test.parent_false_alarm_rate)} → ${percent(test.false_alarm_rate)}, missed ${percent(test.parent_miss_rate)} → ${percent(test.miss_rate)}. ${found} (difference in AUROC ${signed(test.gain)}, 95 % between ${signed(low)} and ${signed(high)}).`;
+  return `On the folder’s test images, which this training has not used: AUROC ${test.parent_auroc.toFixed(3)} → ${test.auroc.toFixed(3)}, false alarms ${percent(test.parent_false_alarm_rate)} → ${percent(test.false_alarm_rate)}, missed ${percent(test.parent_miss_rate)} → ${percent(test.miss_rate)}. ${found} (difference in AUROC ${signed(test.gain)}, 95 % between ${signed(low)} and ${signed(high)}).`;
 }
 
 const signed = value => number(value, {sign: true});
