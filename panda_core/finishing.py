@@ -23,7 +23,7 @@ from panda_core.data.folders import Splits, labelled_test
 from panda_core.data.images import prepare, readable
 from panda_core.durable import replace_text
 from panda_core.errors import FolderError, ModelError, PandaError
-from panda_core.evaluation import Report, evaluate
+from panda_core.evaluation import Report, measure
 from panda_core.inspector import Inspector
 from panda_core.percept import FITTED_IMAGES, PerceptualEvidence
 from panda_core.runs import RunDir
@@ -104,7 +104,7 @@ class Finishing:
         if not samples:
             return None
         self.say("evaluate", "Measuring on the folder's test images.")
-        report = self._evaluated(Inspector(model))
+        report = self._on_test_images(Inspector(model))
         metric = Metric(
             data=f"{self.run.data.name} test",
             auroc=report.auroc,
@@ -117,8 +117,10 @@ class Finishing:
         model.card = replace(model.card, metrics=(metric,))
         return report
 
-    def _evaluated(self, inspector: Inspector) -> Report:
-        return evaluate(inspector, self.run.data, seed=self.config.train.seed, on_progress=self.heed)
+    def _on_test_images(self, inspector: Inspector) -> Report:
+        # Not `evaluate`, which reads the training images again for the trivial baseline.
+        samples = labelled_test(self.run.data)
+        return measure(samples, inspector.inspect, self.run.data, seed=self.config.train.seed, on_progress=self.heed)
 
     def _compare(self, model: Model, report: Report | None) -> None:
         """Beside the model this one came from: mistakes on held-out images and, where it was measured (``report``), on test images."""
@@ -129,7 +131,7 @@ class Finishing:
             parent = Inspector(load_model(self.run.parent, device=self.fabric.device))
             found = compare(parent, Inspector(model), self.splits.validation, self.splits.anomalous, on_image=self.heed)
             if report is not None:
-                found["test"] = compare_reports(self._evaluated(parent), report)
+                found["test"] = compare_reports(self._on_test_images(parent), report)
         except (PandaError, OSError) as error:
             self._warn(f"There is no comparison: {error}")
             return
