@@ -10,7 +10,6 @@ import json
 import math
 import os
 import platform
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -18,9 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from panda_core.config import Config
+from panda_core.durable import replace_text
 from panda_core.errors import ConfigError, ModelError
 from panda_core.inspection import OperatingPoint
 from panda_core.places import home
+from panda_core.points import load_point, save_point
 from panda_core.strict import fits
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ TENSOR_FILE = "model.safetensors"
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 WEIGHTS = "Its score weighs "
 """Beginning of a limit that is true of one calibration only."""
+LONGEST_NAME = 60
 LARGEST_CARD = 4_000_000
 """Bytes; a longer card.json is not ours."""
 
@@ -158,7 +160,10 @@ def versions() -> dict[str, str]:
 
 
 def read_card(folder: Path) -> Card:
-    """The card of a model folder. Raises ModelError with what to do when it is missing or damaged."""
+    """The card of a model folder, with the operating point that holds on this machine.
+
+    Raises ModelError with what to do when it is missing or damaged.
+    """
     path = folder / CARD_FILE
     if not path.is_file():
         raise ModelError(f"{folder} is not a model folder: {CARD_FILE} is missing. Copy the whole folder again, or train a model.")
@@ -171,15 +176,22 @@ def read_card(folder: Path) -> Card:
     if not isinstance(values, dict):
         raise ModelError(f"{path} is not a model card. Copy the model again.")
     try:
-        return Card.from_dict(values)
+        card = Card.from_dict(values)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
+    decided = load_point(folder.name, card.sha256) if _is_left_alone(folder) else None
+    return card if decided is None else dataclasses.replace(card, operating_point=decided.operating_point)
 
 
 def model_places() -> list[Path]:
     """Folders searched for models: $PANDA_MODELS, the shipped weights/, and models/ in `places.home`."""
     own = os.environ.get("PANDA_MODELS")
     return ([Path(own)] if own else []) + [SHIPPED, home() / "models"]
+
+
+def _is_left_alone(folder: Path) -> bool:
+    """Whether it lies where models of the list do, but not among a person's own: what is decided for it is kept elsewhere (`points`)."""
+    return folder.resolve().parent in {place.resolve() for place in model_places()[:-1]}
 
 
 def list_models() -> list[Path]:
@@ -194,10 +206,20 @@ def list_models() -> list[Path]:
     return [found[name] for name in sorted(found)]
 
 
-def save_operating_point(folder: Path, point: OperatingPoint | None) -> Card:
-    """Write the thresholds into the card of a model folder (None: back to the model's own); returns the new card.
+def usable_name(name: str) -> str:
+    """A name that a model can have, taken or not, without spaces around it. Raises ModelError where no folder can be called so."""
+    name = name.strip()
+    forbidden = set('/\\:*?"<>|\0')
+    if not name or name.startswith(".") or len(name) > LONGEST_NAME or set(name) & forbidden or not name.isprintable():
+        raise ModelError(f"“{name}” is no usable name. Take up to {LONGEST_NAME} letters, digits, spaces, dots or dashes, no dot first.")
+    return name
 
-    The tensors stay as they are; the card is written aside and renamed. Raises ModelError where the folder is not a model's,
+
+def save_operating_point(folder: Path, point: OperatingPoint | None) -> Card:
+    """Make the thresholds those of a model (None: back to the model's own); returns the new card.
+
+    They go into the card, which is written aside and renamed; those of a model that came with the program, or lies in $PANDA_MODELS,
+    are kept in `points`, and its folder stays as it is. Raises ModelError where the folder is not a model's,
     cannot be written or the model is not calibrated, ConfigError on thresholds that are not finite or an empty name or reason.
     """
     card = read_card(folder)
@@ -208,14 +230,15 @@ def save_operating_point(folder: Path, point: OperatingPoint | None) -> Card:
     if point is not None:
         _check_point(point)
     changed = dataclasses.replace(card, operating_point=point)
-    temporary = folder / f".{CARD_FILE}.{uuid.uuid4().hex}"
     try:
-        temporary.write_text(json.dumps(changed.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
-        os.replace(temporary, folder / CARD_FILE)
+        if _is_left_alone(folder):
+            save_point(folder.name, card.sha256, point)
+        else:
+            replace_text(folder / CARD_FILE, json.dumps(changed.to_dict(), indent=1, allow_nan=False), durable=True)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ModelError(
-            f"{folder} cannot be written ({error.strerror}). Copy the model to a folder of your own, e.g. {home() / 'models'}."
+            f"{error.filename or folder} cannot be written ({error.strerror}). Make room, or copy the model to a folder of your own, "
+            f"e.g. {home() / 'models'}."
         ) from error
     return changed
 

@@ -29,6 +29,8 @@ from panda_core.percept import FITTED_IMAGES, PerceptualEvidence
 from panda_core.runs import RunDir
 from panda_core.trivial import trivial_baseline
 
+UNKNOWN_LICENCE = "not stated"
+
 
 class Finishing:
     """Makes a model of a trained detector; ``heed`` is called all the time and may raise to end it."""
@@ -57,7 +59,7 @@ class Finishing:
             config=self.config,
             data=DataCard(
                 description=f"Normal images of the folder {self.run.data.name}",
-                licence="not stated",
+                licence=_licence(self.run.parent),
                 sources=(),
                 train=len(splits.train),
                 validation=len(splits.validation),
@@ -165,6 +167,18 @@ class Finishing:
 def _spread_out(paths: Sequence[Path], most: int) -> Sequence[Path]:
     """At most that many of them, evenly spread."""
     return paths if len(paths) <= most else [paths[index * len(paths) // most] for index in range(most)]
+
+
+def _licence(parent: Path | None) -> str:
+    """That of the folder's images is not known; a fine-tuned model is also what its parent was made of."""
+    if parent is None:
+        return UNKNOWN_LICENCE
+    try:
+        card = read_card(parent)
+    except ModelError:
+        return UNKNOWN_LICENCE
+    known = card.data.licence
+    return known if known == UNKNOWN_LICENCE else f"{UNKNOWN_LICENCE}; the model it began as, “{card.name}”: {known}"
 
 
 def _name_of(model: Path) -> str:

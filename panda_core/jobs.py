@@ -20,11 +20,12 @@ from pathlib import Path
 from panda_core.config import Config
 from panda_core.errors import PandaError, TrainingError
 from panda_core.places import home
-from panda_core.runs import RunDir
+from panda_core.runs import KILLED, RunDir
 from panda_core.shelf import Shelf
 
 PATIENCE = 4.0
-"""Seconds a training gets to stop with a checkpoint; then its process is killed, and the last checkpoint stays."""
+"""Seconds a training gets to stop with a checkpoint, and two of its steps; then its process is killed, and the last checkpoint stays."""
+LONGEST_PATIENCE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,15 @@ class Jobs:
     ) -> RunDir:
         """Make a run folder and start its process. Raises TrainingError where the folder cannot be made."""
         path = self.shelf.claim(name)
-        run = RunDir.create(path, config, data, name=name, parent=parent, exclude=exclude, device=device)
-        self._launch(run, low_priority=low_priority)
+        run = RunDir.create(path, config, data, name=name, parent=parent, exclude=exclude, device=device, low_priority=low_priority)
+        self._launch(run)
         return run
 
-    def resume(self, id: str, *, low_priority: bool = True) -> RunDir:
-        """Go on with a training from its last checkpoint. Raises TrainingError where it is done or still at work."""
+    def resume(self, id: str) -> RunDir:
+        """Go on with a training from its last checkpoint, at the priority it had.
+
+        Raises TrainingError where it is done or still at work.
+        """
         run = self.find(id)
         state = run.status().state
         if run.alive():
@@ -82,13 +86,13 @@ class Jobs:
             raise TrainingError(f"“{run.name}” is done; there is nothing to go on with.")
         run.clear_cancel()
         run.write_status("created")
-        self._launch(run, low_priority=low_priority)
+        self._launch(run)
         return run
 
     def cancel(self, id: str) -> None:
         """Ask a training to stop; returns at once.
 
-        It stops with a checkpoint, or is killed after PATIENCE seconds and keeps the last one.
+        It stops with a checkpoint, or is killed when it takes too long and keeps the last one.
         """
         run = self.find(id)
         if run.status().over:
@@ -107,10 +111,10 @@ class Jobs:
         """Undo `discard`. Raises TrainingError where nothing of this id was discarded."""
         return RunDir.open(self.shelf.restore(id))
 
-    def _launch(self, run: RunDir, *, low_priority: bool) -> None:
+    def _launch(self, run: RunDir) -> None:
         arguments = ["train", "--run", str(run.path), "--resume", "--device", run.device]
         try:
-            launch([*arguments, "--low-priority"] if low_priority else arguments, run.log_path)
+            launch([*arguments, "--low-priority"] if run.low_priority else arguments, run.log_path)
         except OSError as error:
             run.write_status("failed", detail=f"The training could not be started ({error.strerror}).")
             raise TrainingError(
@@ -137,7 +141,7 @@ def launch(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
 
 def _see_it_end(run: RunDir) -> None:
     """Kill a training that does not stop in time, and write down that it was stopped."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + _patience(run)
     while time.monotonic() < deadline:
         if run.status().over:
             return
@@ -148,7 +152,13 @@ def _see_it_end(run: RunDir) -> None:
     _kill(worker)
     with suppress(PandaError), run.hold():
         if run.status().state not in ("done", "failed", "stopped"):
-            run.write_status("stopped", detail="Stopped. Resume goes on from the last checkpoint.")
+            run.write_status("stopped", detail=KILLED)
+
+
+def _patience(run: RunDir) -> float:
+    """Seconds to wait for a training: one that takes long over a step cannot stop before that is done."""
+    seconds = next((event["seconds"] for event in reversed(run.events()) if event.get("event") == "step"), 0.0)
+    return min(LONGEST_PATIENCE, PATIENCE + 2 * float(seconds))
 
 
 def _kill(process: int) -> None:

@@ -15,12 +15,11 @@ import time
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from panda_core.card import CARD_FILE, LARGEST_CARD, TENSOR_FILE, find_listed, find_model, list_models, read_card
+from panda_core.card import CARD_FILE, LARGEST_CARD, TENSOR_FILE, find_listed, find_model, list_models, read_card, usable_name
 from panda_core.durable import read_object, replace_text, sync_folder
 from panda_core.errors import ModelError, PandaError
 from panda_core.places import home
@@ -29,7 +28,6 @@ PARTS = (CARD_FILE, TENSOR_FILE)
 """All that a model is; nothing else is copied, exported or imported."""
 LARGEST_MODEL = 4_000_000_000
 """Bytes of the tensors of an imported model."""
-LONGEST_NAME = 60
 KEPT_SECONDS = 30 * 86_400.0
 """How long a deleted model can be brought back."""
 _CHUNK = 2**20
@@ -47,10 +45,7 @@ def is_own(model: Path) -> bool:
 
 def check_name(name: str) -> str:
     """A name for a new model, without spaces around it. Raises ModelError: not usable as a folder's name, or taken."""
-    name = name.strip()
-    forbidden = set('/\\:*?"<>|\0')
-    if not name or name.startswith(".") or len(name) > LONGEST_NAME or set(name) & forbidden or not name.isprintable():
-        raise ModelError(f"“{name}” is no usable name. Take up to {LONGEST_NAME} letters, digits, spaces, dots or dashes, no dot first.")
+    name = usable_name(name)
     if name.lower() in {folder.name.lower() for folder in list_models()}:
         raise ModelError(f"There is a model “{name}” already. Choose another name.")
     return name
@@ -65,8 +60,7 @@ def free_name(name: str) -> str:
 
 def add_model(source: Path, name: str) -> Path:
     """Copy a finished model, e.g. of a run, among a person's own; returns its folder. Raises ModelError."""
-    read_card(source)
-    return _put(name, lambda place: _copy(source, place))
+    return _put(name, source)
 
 
 def copy_model(model: str, name: str) -> Path:
@@ -147,12 +141,12 @@ def restore_model(token: str) -> Path:
 def export_model(model: str, file: Path) -> None:
     """Write a model as one zip file, which appears whole. Raises ModelError."""
     folder = find_model(model)
-    read_card(folder)
+    card = json.dumps(read_card(folder).to_dict(), indent=1, allow_nan=False)
     temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            for part in PARTS:
-                archive.write(folder / part, part)
+            archive.writestr(CARD_FILE, card)
+            archive.write(folder / TENSOR_FILE, TENSOR_FILE)
         os.replace(temporary, file)
     except OSError as error:
         raise ModelError(f"{file} cannot be written ({error.strerror}). Choose another place, or make room.") from error
@@ -174,7 +168,7 @@ def import_model(file: Path, *, name: str | None = None) -> Path:
         if _digest(staging / TENSOR_FILE) != card.sha256:
             raise ModelError(f"{file.name} is damaged: its tensors are not those its card describes. Export the model again.")
         _try_load(staging)
-        return _put(name or free_name(card.name), lambda place: _copy(staging, place))
+        return _put(name or free_name(card.name), staging)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -210,14 +204,17 @@ def _own(model: str) -> Path:
     return folder
 
 
-def _put(name: str, fill: Callable[[Path], None]) -> Path:
-    """A new own model: filled aside, renamed into its place, its card named as its folder."""
+def _put(name: str, source: Path) -> Path:
+    """A new own model of this content: filled aside, renamed into its place, its card named as its folder."""
+    card = read_card(source)  # with an operating point that is kept elsewhere: it goes with the copy
     target = own_models() / check_name(name)
+    card = replace(card, name=target.name, title=target.name)
     temporary = own_models() / f".{target.name}.{uuid.uuid4().hex}"
     try:
         temporary.mkdir(parents=True)
-        fill(temporary)
-        card = replace(read_card(temporary), name=target.name, title=target.name)
+        shutil.copyfile(source / TENSOR_FILE, temporary / TENSOR_FILE)
+        with (temporary / TENSOR_FILE).open("rb+") as file:
+            os.fsync(file.fileno())
         replace_text(temporary / CARD_FILE, json.dumps(card.to_dict(), indent=1, allow_nan=False), durable=True)
         os.rename(temporary, target)
     except OSError as error:
@@ -226,13 +223,6 @@ def _put(name: str, fill: Callable[[Path], None]) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
     sync_folder(own_models())
     return target
-
-
-def _copy(source: Path, place: Path) -> None:
-    for part in PARTS:
-        shutil.copyfile(source / part, place / part)
-        with (place / part).open("rb+") as file:
-            os.fsync(file.fileno())
 
 
 def _unpack(file: Path, into: Path) -> None:

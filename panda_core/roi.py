@@ -190,6 +190,12 @@ def inspect_within(look: Look, image: Picture, roi: RegionOfInterest) -> Inspect
     )
 
 
+def ignored_share(model: str) -> float:
+    """Share of an image that the model's region leaves out, in [0, 1); 0 where none is kept. Raises RoiError."""
+    roi = load_roi(model)
+    return 0.0 if roi is None else roi.outside_share(1000, 1000)  # shapes are shares of the image, of whatever size
+
+
 def fill_outside(image: Picture, seen: Mask) -> Picture:
     """The image, H x W x 3 uint8, with each pixel outside ``seen`` taken from inside, mirrored at the nearest edge of the region.
 

@@ -35,6 +35,8 @@ from panda_core.errors import PandaError, TrainingError
 from panda_core.events import EventReader, append_event, cut_torn_tail, plain
 from panda_core.locks import is_held
 
+KILLED = "Stopped. Resume goes on from the last checkpoint."
+"""What is said of a training that was asked to stop and killed."""
 State = Literal["created", "queued", "running", "done", "stopped", "failed", "interrupted"]
 
 LOCK_TIMEOUT = 5.0
@@ -80,6 +82,7 @@ class RunDir:
         parent: Path | None = None,
         exclude: Collection[str] = (),
         device: str = "auto",
+        low_priority: bool = True,
         created: float = 0.0,
     ) -> None:
         self.path = path
@@ -91,6 +94,8 @@ class RunDir:
         self.exclude = frozenset(exclude)
         """SHA-256 of the images that are not to be used, as `data.images.content_hash` gives."""
         self.device = device
+        self.low_priority = low_priority
+        """Whether its process lets other programs go first, the one that a resume starts too."""
         self.created = created
         """Unix time."""
         self.state_path = path / "state.safetensors"
@@ -115,6 +120,7 @@ class RunDir:
         parent: str | Path | None = None,
         exclude: Collection[str] = (),
         device: str = "auto",
+        low_priority: bool = True,
     ) -> RunDir:
         """Make the directory and write its config.json. ``name`` defaults to the folder's name.
 
@@ -136,6 +142,7 @@ class RunDir:
             "parent": str(Path(parent).resolve()) if parent else None,
             "exclude": sorted(exclude),
             "device": device,
+            "low_priority": low_priority,
             "created": time.time(),
             "version": _version(),
             "config": config.to_dict(),
@@ -173,6 +180,7 @@ class RunDir:
             parent=Path(parent) if parent else None,
             exclude=header.get("exclude", ()),
             device=str(header.get("device", "auto")),
+            low_priority=header.get("low_priority") is not False,
             created=float(header.get("created", 0.0)),
         )
 
@@ -211,10 +219,13 @@ class RunDir:
         status = self._last_status()  # the process may have finished between the read and the probe
         if not _claims_life(status):
             return status
+        state: State = "interrupted"
         detail = "The process ended without saying so (killed, or the machine went down). Resume goes on from the last checkpoint."
         if status.state == "created":
             detail = "The training was asked for and never began. Start it with Resume."
-        return RunStatus("interrupted", detail, status.step, status.total, status.updated, status.fields)
+        elif self.cancelled():  # killed because it did not stop in time, and whoever killed it is about to say so
+            state, detail = "stopped", KILLED
+        return RunStatus(state, detail, status.step, status.total, status.updated, status.fields)
 
     def alive(self) -> bool:
         """Whether a process (this one included) holds the lock now."""

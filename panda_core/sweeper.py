@@ -149,7 +149,7 @@ class _Leader:
         for run in self.jobs.list():
             if isinstance(run, RunDir) and self._is_trial(run, number, id):
                 if run.status().state in ("stopped", "interrupted"):
-                    self.jobs.resume(run.path.name, low_priority=self.sweep.low_priority)
+                    self.jobs.resume(run.path.name)
                 return run
         return None
 

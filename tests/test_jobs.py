@@ -67,15 +67,23 @@ def test_a_job_is_a_numbered_folder_and_the_command_a_person_would_type(jobs: Jo
     assert (again.name, again.exclude, again.device, again.parent) == ("Äpfel / Birnen", {"ab"}, "cpu", tmp_path / "leaf")
 
 
+@pytest.mark.parametrize("low_priority", [True, False])
+def test_a_training_goes_on_at_the_priority_it_had(jobs: Jobs, idle: list[list[str]], tmp_path: Path, low_priority: bool) -> None:
+    run = jobs.start(tmp_path, TINY, name="a", low_priority=low_priority)
+    run.write_status("stopped")
+    Jobs(jobs.place).resume("0001-a")
+    assert idle[0] == idle[1] and ("--low-priority" in idle[1]) is low_priority
+
+
 def test_a_run_of_an_earlier_version_without_the_new_keys_opens(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "old", TINY, tmp_path)
     text = (run.path / "config.json").read_text()
-    for key in ('"parent": null,', '"exclude": [],', '"device": "auto",'):
+    for key in ('"parent": null,', '"exclude": [],', '"device": "auto",', '"low_priority": true,'):
         assert key in text
         text = text.replace(key, "")
     (run.path / "config.json").write_text(text)
     again = RunDir.open(run.path)
-    assert (again.parent, again.exclude, again.device) == (None, frozenset(), "auto")
+    assert (again.parent, again.exclude, again.device, again.low_priority) == (None, frozenset(), "auto", True)
 
 
 @pytest.mark.parametrize("name", ["", "..", ".", "../runs/0001-a", ".trash", "0009-none", "a\0b"])
@@ -209,10 +217,21 @@ def test_a_job_that_does_not_stop_is_killed_within_five_seconds(jobs: Jobs, idle
     assert run.holder() == worker.pid
     started = time.monotonic()
     jobs.cancel("0001-a")
-    wait_for(lambda: run.status().state == "stopped", seconds=30)
+    wait_for(lambda: run.status().state == "stopped" and not run.cancelled(), seconds=30)
     assert worker.wait(10) != 0 and time.monotonic() - started < 6.0
-    assert run.holder() is None and not run.cancelled() and run.status().step == 3
+    assert run.holder() is None and (run.status().state, run.status().step) == ("stopped", 3)
     worker.stdout.close()
+
+
+@pytest.mark.parametrize("step, seconds", [(None, 4.0), (0.2, 4.4), (5.0, 14.0), (600.0, 30.0)])
+def test_a_training_of_slow_steps_gets_the_time_to_end_one(
+    jobs: Jobs, idle: list[list[str]], tmp_path: Path, step: float | None, seconds: float
+) -> None:
+    run = jobs.start(tmp_path, TINY, name="a")
+    if step is not None:
+        run.record({"event": "step", "step": 1, "seconds": step})
+    run.record({"event": "resources", "cpu": 99.0})
+    assert jobs_module._patience(run) == pytest.approx(seconds)
 
 
 def test_a_process_number_is_believed_only_while_the_lock_is_held(jobs: Jobs, idle: list[list[str]], tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ LAYERS: tuple[set[str], ...] = (
     {"rivals", "fields"},
     {"presets"},
     {"inspection", "devices", "runs"},
-    {"card", "turns"},
+    {"points", "turns"},
+    {"card"},
     {"scoring", "nets", "data", "procedural", "history", "roi", "jobs"},
     {"pretrained", "pooled", "sweep", "datasets", "trivial"},
     {"detectors", "percept", "sweeper", "searches"},
@@ -44,7 +45,22 @@ LAYERS: tuple[set[str], ...] = (
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 
 FREE_OF_TORCH = (
-    *("scoring", "data", "datasets", "procedural", "card", "runs", "events", "turns", "jobs", "shelf", "sweep", "sweeper", "searches"),
+    *(
+        "scoring",
+        "data",
+        "datasets",
+        "procedural",
+        "points",
+        "card",
+        "runs",
+        "events",
+        "turns",
+        "jobs",
+        "shelf",
+        "sweep",
+        "sweeper",
+        "searches",
+    ),
     *(
         "locks",
         "memory",

@@ -197,6 +197,14 @@ def test_a_killed_worker_reads_as_interrupted_and_the_run_can_be_taken_over(run:
         assert run.status().state == "running"
 
 
+def test_a_worker_killed_because_it_did_not_stop_reads_as_stopped(run: RunDir, worker: subprocess.Popen[str]) -> None:
+    run.cancel()
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    status = run.status()
+    assert (status.state, status.detail, status.step) == ("stopped", runs.KILLED, 3)
+
+
 def test_a_second_worker_is_refused(run: RunDir, worker: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "LOCK_TIMEOUT", 0.2)
     with pytest.raises(TrainingError, match="Another process trains"), RunDir.open(run.path).hold():

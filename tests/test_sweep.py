@@ -46,7 +46,7 @@ class FakeJobs:
         self.finish(run)
         return run
 
-    def resume(self, name: str, *, low_priority: bool) -> None:
+    def resume(self, name: str) -> None:
         self.resumed.append(name)
         self.finish(RunDir.open(self.place / name))
 

@@ -74,6 +74,8 @@ class Results:
     pixel_threshold: float | None
     marks: Mapping[int, str]
     """What the person says of an image, by row id: "normal" or "anomalous"."""
+    ignored: float = 0.0
+    """Share of each image that the model's region of interest leaves out, in [0, 1)."""
 
     def count(self, outcome: Outcome) -> int:
         """Rows of this outcome."""
@@ -97,9 +99,13 @@ class _KeptMap:
 class Batch:
     """The rows of one source and model as they come. One thread adds, others may read at any time."""
 
-    def __init__(self, model: str, source: Source, folder: Path) -> None:
-        """``folder`` exists, belongs to this batch alone and takes its thumbnails and maps; whoever made it deletes it."""
+    def __init__(self, model: str, source: Source, folder: Path, *, ignored: float = 0.0) -> None:
+        """``folder`` exists, belongs to this batch alone and takes its thumbnails and maps; whoever made it deletes it.
+
+        ``ignored``: see `Results`.
+        """
         self.id = secrets.token_hex(8)
+        self.ignored = ignored
         self.model, self.source, self.folder = model, source, folder
         self.rows: list[Row] = []
         """At the thresholds in use for the model."""
@@ -188,14 +194,15 @@ def rethreshold(batch: Batch, *, boundary: float | None = None, pixel_threshold:
     """
     rows = tuple(batch.rows[start:])
     own = batch.calibration  # after the rows: the first that was read has set it
+    title, total, ignored = batch.source.title, len(batch.source.paths), batch.ignored
     if own is None:
-        return Results(batch.model, batch.source.title, rows, len(batch.source.paths), None, None, None, dict(batch.marks))
+        return Results(batch.model, title, rows, total, None, None, None, dict(batch.marks), ignored)
     used = boundary_in_use(own) if boundary is None else _manual(own, boundary)
     usual = threshold_in_use(own)
     threshold = usual if pixel_threshold is None else float(pixel_threshold)
     counts = _recount(batch, rows, threshold) if threshold != usual else {}
     shown = tuple(_at(row, used.value, counts.get(row.id)) for row in rows)
-    return Results(batch.model, batch.source.title, shown, len(batch.source.paths), own, used, threshold, dict(batch.marks))
+    return Results(batch.model, title, shown, total, own, used, threshold, dict(batch.marks), ignored)
 
 
 def reduce_picture(picture: Picture, side: int) -> Picture:

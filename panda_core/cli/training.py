@@ -116,6 +116,7 @@ def train(
             parent=model,
             exclude=hashes(exclude),
             device=device,
+            low_priority=low_priority,
         )
     with _watch(run):
         outcome = work(run, device=device, devices=devices, machines=machines, low_priority=low_priority)

@@ -35,10 +35,22 @@ def share(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def known_rates(boundary: Boundary) -> list[str]:
-    """What a boundary did on the calibration images, as far as it is known: ["5 % false alarms", "20 % misses"]."""
-    rates = ((boundary.false_alarm_rate, "false alarms"), (boundary.miss_rate, "misses"))
-    return [f"{share(rate)} {what}" for rate, what in rates if rate is not None]
+def known_rates(boundary: Boundary, images: str) -> str:
+    """What a boundary does, as far as it is known: "On IMAGES: 5.0 % false alarms, 20.0 % misses."; "" where nothing is.
+
+    The false-alarm rate of a tail boundary is a guarantee for new images, not a count of those at hand, and is called so.
+    """
+    alarms, misses = boundary.false_alarm_rate, boundary.miss_rate
+    guaranteed = boundary.kind == "tail" and alarms is not None
+    rates = ((None if guaranteed else alarms, "false alarms"), (misses, "misses"))
+    counted = ", ".join(f"{share(rate)} {what}" for rate, what in rates if rate is not None)
+    said = [f"At most {share(alarms)} of new normal images should be called anomalous."] if guaranteed and alarms is not None else []
+    return " ".join([*said, f"On {images}: {counted}."] if counted else said)
+
+
+def region_note(ignored: float) -> str:
+    """That the model looks at a part of each image only; "" where it looks at all of it. ``ignored``: a share of 1."""
+    return f"The model looks at its region of interest only: {share(ignored)} of each image is ignored." if ignored else ""
 
 
 def number(value: float | None, *, sign: bool = False) -> str:

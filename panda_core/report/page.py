@@ -16,7 +16,7 @@ from panda_core.errors import ImageError
 from panda_core.inspection import Boundary
 from panda_core.report import charts
 from panda_core.report.files import whole_file
-from panda_core.report.markup import KINDS, Subject, definitions, encoded, model_facts, number, share
+from panda_core.report.markup import KINDS, Subject, definitions, encoded, model_facts, number, region_note, share
 from panda_core.report.pictures import Inspect, inspect_again, small_overlay
 
 HERE = Path(__file__).parent
@@ -71,7 +71,7 @@ def _frame(results: Results, subject: Subject) -> str:
         model=escape(subject.title or subject.name),
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         counts=_counts(results),
-        shortfall=_shortfall(results),
+        warnings=_warnings(results),
         histogram=histogram(results),
         thresholds=_thresholds(results),
         pictures_note=_pictures_note(results),
@@ -85,10 +85,11 @@ def _counts(results: Results) -> str:
     return "".join(f'<div class="{name}"><b>{count}</b>{name}</div>' for count, name in cells)
 
 
-def _shortfall(results: Results) -> str:
+def _warnings(results: Results) -> str:
     left = results.total - len(results.rows)
-    text = f"The inspection was stopped: {left} of {results.total} images were not inspected and are not in this report."
-    return f'<p class="warning">{text}</p>' if left else ""
+    stopped = f"The inspection was stopped: {left} of {results.total} images were not inspected and are not in this report."
+    texts = [stopped if left else "", region_note(results.ignored)]
+    return "".join(f'<p class="warning">{text}</p>' for text in texts if text)
 
 
 def _thresholds(results: Results) -> str:

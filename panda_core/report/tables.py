@@ -17,7 +17,7 @@ from panda_core.spreadsheet import guard
 
 COLUMNS = ("path", "score", "gauge", "verdict", "boundary", "boundary_kind", "regions", "error")
 """Of every results table, in this order; the model's errors follow."""
-BATCH_COLUMNS = ("name", *COLUMNS[:-1], "margin", "peak", "pixel_threshold", "milliseconds", "mark", "error")
+BATCH_COLUMNS = ("name", *COLUMNS[:-1], "margin", "peak", "pixel_threshold", "ignored", "milliseconds", "mark", "error")
 
 
 def write_csv(path: Path, records: Sequence[Mapping[str, Any]], *, columns: Sequence[str] = COLUMNS) -> None:
@@ -68,6 +68,7 @@ def write_batch_json(path: Path, results: Results) -> None:
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "boundary": _boundary(results),
         "pixel_threshold": results.pixel_threshold,
+        "ignored": results.ignored,
         "counts": {outcome: results.count(outcome) for outcome in ("anomalous", "normal", "unreadable")},
         "not_inspected": results.total - len(results.rows),
         "images": list(batch_records(results)),
@@ -88,6 +89,7 @@ def _read_record(row: Row, results: Results) -> dict[str, Any]:
         "regions": row.regions,
         "peak": row.peak,
         "pixel_threshold": results.pixel_threshold,
+        "ignored": results.ignored,
         "milliseconds": row.milliseconds,
         "errors": dict(row.errors),
     }

@@ -23,6 +23,9 @@ MOST_FALSE_ALARMS = 0.25
 """A boundary from synthetic anomalies that calls more normal images anomalous than this is not used unless asked for."""
 MINIMUM_ANOMALOUS = 4
 """Fewer anomalous calibration images than this give no density to compare with."""
+HAIR = 1e-3
+"""By how much a tail boundary lies above the score that sets it, as a share of the normal scores' interquartile range: the same image,
+scored once more in other company, differs by rounding, and is not to be anomalous for that."""
 
 
 def crossing(mu_n: float, sigma_n: float, mu_a: float, sigma_a: float) -> float | NoCrossing:
@@ -51,7 +54,7 @@ def crossing(mu_n: float, sigma_n: float, mu_a: float, sigma_a: float) -> float 
 def tail_boundary(normal_scores: ArrayLike, rate: float) -> Boundary:
     """Split-conformal quantile of n normal scores: a new exchangeable normal image exceeds it with probability <= ``rate``.
 
-    It is the ceil((n + 1)(1 - rate))-th smallest score. Where n is too small for the rate it is the largest score, and the
+    It is the ceil((n + 1)(1 - rate))-th smallest score, and a HAIR. Where n is too small for the rate it is the largest score, and the
     reason says what that guarantees, 1 / (n + 1). ``false_alarm_rate`` is the guarantee reached, <= rate if n allows.
     The guarantee is exact for scores fixed before these images were seen (fusion ``sum``), close where their mean and spread
     were fitted to the same images, and a little optimistic where the errors' weights were (fusion ``weighted``).
@@ -68,7 +71,9 @@ def tail_boundary(normal_scores: ArrayLike, rate: float) -> Boundary:
             f"The largest of {n} normal calibration scores; so few can only guarantee a false-alarm rate of {guaranteed:.1%} "
             f"({needed} images are needed for {rate:.1%})."
         )
-    return Boundary(float(scores[min(rank, n) - 1]), "tail", reason, false_alarm_rate=guaranteed)
+    lower, upper = np.percentile(scores, [25, 75])
+    value = float(scores[min(rank, n) - 1] + HAIR * (upper - lower))
+    return Boundary(value, "tail", reason, false_alarm_rate=guaranteed)
 
 
 def choose_boundary(normal_scores: ArrayLike, anomalous_scores: ArrayLike, *, source: Source | None, scoring: ScoringConfig) -> Boundary:

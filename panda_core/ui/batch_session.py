@@ -12,11 +12,12 @@ from panda_core.batch.job import Job
 from panda_core.batch.rows import Batch, Result, Results, Row, collect, rethreshold
 from panda_core.batch.sources import Source
 from panda_core.errors import PandaError
-from panda_core.inspection import Boundary, Inspection
-from panda_core.report.markup import KINDS, Subject, known_rates, measured
+from panda_core.inspection import Inspection
+from panda_core.report.markup import KINDS, Subject, known_rates, measured, region_note
 from panda_core.report.page import pictured, write_report
 from panda_core.report.pictures import write_pictures_zip
 from panda_core.report.tables import write_batch_csv, write_batch_json
+from panda_core.roi import ignored_share
 from panda_core.scoring.decision import boundary_in_use, threshold_in_use
 from panda_core.ui.engine import NO_MODEL, Engine, ModelEntry
 from panda_core.ui.work import Work, file_name, job_value
@@ -131,7 +132,7 @@ class BatchSession(Work):
         source = opens(place / "sources", job.stopping)
         (place / "rows").mkdir()
         job.total, job.what = len(source.paths), "Inspecting"
-        self.batch = batch = Batch(model, source, place / "rows")
+        self.batch = batch = Batch(model, source, place / "rows", ignored=ignored_share(model))
         collect(batch, self._watched(self._engine.inspect_many(model, source.paths), batch, job), should_stop=job.stopping)
 
     def _watched(self, results: Iterable[Result], batch: Batch, job: Job) -> Iterator[Result]:
@@ -193,6 +194,7 @@ def _threshold_value(results: Results) -> dict[str, Any] | None:
     if calibration is None or used is None:
         return None
     usual = boundary_in_use(calibration)
+    said = f"Boundary {KINDS[used.kind]}.", known_rates(used, "the calibration images"), region_note(results.ignored)
     return {
         "own": usual.value,
         "boundary": used.value,
@@ -200,10 +202,5 @@ def _threshold_value(results: Results) -> dict[str, Any] | None:
         "pixel": results.pixel_threshold,
         "low": calibration.lo,
         "high": calibration.hi,
-        "said": f"Boundary {KINDS[used.kind]}. {_rates(used)}",
+        "said": " ".join(filter(None, said)),
     }
-
-
-def _rates(used: Boundary) -> str:
-    known = known_rates(used)
-    return f"On the calibration images: {', '.join(known)}." if known else ""

@@ -58,7 +58,7 @@ def _entry(folder: Path) -> dict[str, Any]:
 
 def _words(card: Card) -> dict[str, Any]:
     areas = [metric.auroc for metric in card.metrics]
-    boundary = card.calibration.get("boundary")
+    boundary, point = card.calibration.get("boundary"), card.operating_point
     return {
         "title": card.title,
         "problem": "" if card.calibration else "It is not calibrated, so it has no boundary.",
@@ -72,8 +72,8 @@ def _words(card: Card) -> dict[str, Any]:
         "detector": card.config.detector,
         "side": card.config.data.size,
         "loss": card.config.loss.reconstruction,
-        "boundary": boundary["kind"] if isinstance(boundary, dict) else "",
-        "moved": card.operating_point.why if card.operating_point else "",
+        "boundary": "manual" if point else boundary["kind"] if isinstance(boundary, dict) else "",
+        "moved": f"{point.who}, {point.when[:10]}: {point.why}" if point else "",
         "auroc": [min(areas), max(areas)] if areas else None,
         "metrics": card.to_dict()["metrics"],
         "limits": list(card.limits),

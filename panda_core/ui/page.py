@@ -219,8 +219,7 @@ class _Page:
         from panda_core.feedback import recalibrate
 
         boundary = recalibrate(find_model(model), normal, anomalous, home() / "models" / name).boundary
-        known = " and ".join(known_rates(boundary))
-        return f"“{name}” is ready: choose it in the list of models.{f' On the marked images it has {known}.' if known else ''}"
+        return f"“{name}” is ready: choose it in the list of models. {known_rates(boundary, 'the marked images')}".rstrip()
 
     def _first(self, picked: str | None = None) -> _First:
         models, screen = handlers.open_page(self.engine)

@@ -12,7 +12,7 @@ from panda_core.searches import Searches
 from panda_core.sweep import Sweep
 from panda_core.ui.search_form import read_grid
 from panda_core.ui.train_desk import hashes, stamp
-from panda_core.ui.train_form import configuration
+from panda_core.ui.train_form import configuration, named
 from panda_core.ui.uploads import field
 
 
@@ -58,7 +58,7 @@ class SearchDesk:
         if not grid:
             raise ConfigError("Choose a field to vary first, and write the values to try.")
         config, parent = configuration(form)
-        name = str(field(form, "name") or folder.name).strip()[:60] or "search"
+        name = named(form, folder, "search")
         exclude, low_priority = hashes(field(form, "exclude")), field(form, "low_priority") is not False
         return self.searches.start(folder, config, grid, name=name, parent=parent, exclude=exclude, low_priority=low_priority).name
 

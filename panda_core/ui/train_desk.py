@@ -16,7 +16,7 @@ from panda_core.history.copies import draw_thumbnail
 from panda_core.jobs import DamagedRun, Jobs
 from panda_core.own_models import add_model, free_name
 from panda_core.runs import RunDir, RunStatus
-from panda_core.ui.train_form import configuration
+from panda_core.ui.train_form import configuration, named
 from panda_core.ui.train_news import Publish, log_tail, tell
 from panda_core.ui.uploads import field
 
@@ -65,7 +65,7 @@ class TrainDesk:
         """Begin a training; returns the run's id. Raises PandaError."""
         config, parent = configuration(form)
         exclude = hashes(field(form, "exclude"))
-        name = str(field(form, "name") or folder.name).strip()[:60] or "training"
+        name = named(form, folder, "training")
         low_priority = field(form, "low_priority") is not False
         return self.jobs.start(folder, config, name=name, parent=parent, exclude=exclude, low_priority=low_priority).path.name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from panda_core.card import list_models, read_card
+from panda_core.card import LONGEST_NAME, list_models, read_card, usable_name
 from panda_core.config import Config
 from panda_core.errors import ConfigError, ModelError, PandaError
 from panda_core.events import plain
@@ -47,6 +47,17 @@ def configuration(form: Any) -> tuple[Config, Path | None]:
     base = tuned(read_card(parent).config) if parent else find_preset(str(field(form, "preset") or DEFAULT_PRESET))
     changes = field(form, "changes")
     return base.override(**changes) if isinstance(changes, dict) else base, parent
+
+
+def named(form: Any, folder: Path, otherwise: str) -> str:
+    """The name that a form gives, which a model can have later; without one the folder's, as far as it can be one. Raises ModelError."""
+    given = str(field(form, "name") or "").strip()
+    if given:
+        return usable_name(given)
+    try:
+        return usable_name(folder.name[:LONGEST_NAME])
+    except ModelError:
+        return otherwise
 
 
 def problems(form: Any) -> dict[str, str]:

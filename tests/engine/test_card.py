@@ -26,6 +26,7 @@ from panda_core.card import (
 )
 from panda_core.errors import ConfigError, ModelError
 from panda_core.inspection import OperatingPoint
+from panda_core.places import home
 from panda_core.presets import preset
 
 CARD = Card(
@@ -48,6 +49,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PANDA_MODELS", str(folder))
     monkeypatch.setattr(card_module, "SHIPPED", tmp_path / "none")
     monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    monkeypatch.setenv("PANDA_HOME", str(tmp_path / "home"))
     return folder
 
 
@@ -230,6 +232,47 @@ def test_an_operating_point_is_kept_in_the_card_and_can_be_taken_back(calibrated
     save_operating_point(calibrated, None)
     assert read_card(calibrated) == before
     assert [path.name for path in calibrated.iterdir()] == [CARD_FILE]
+
+
+def kept_apart(folder: Path) -> Card:
+    write_card(folder, json.dumps(replace(CARD, calibration={"lo": 0.0}, sha256="ab" * 32).to_dict()))
+    return read_card(folder)
+
+
+def test_models_that_are_not_a_persons_own_stay_as_they_are(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card_module, "SHIPPED", tmp_path / "shipped")
+    for folder in (place / "leaf", tmp_path / "shipped" / "xray"):
+        before, written = kept_apart(folder), (folder / CARD_FILE).read_bytes()
+        assert save_operating_point(folder, POINT).operating_point == POINT
+        assert read_card(folder) == replace(before, operating_point=POINT)
+        assert (folder / CARD_FILE).read_bytes() == written and [path.name for path in folder.iterdir()] == [CARD_FILE]
+        save_operating_point(folder, None)
+        assert read_card(folder) == before
+
+
+def test_a_point_in_the_card_of_such_a_model_can_be_taken_back_too(place: Path) -> None:
+    card = replace(kept_apart(place / "leaf"), operating_point=POINT)
+    write_card(place / "leaf", json.dumps(card.to_dict()))
+    assert read_card(place / "leaf").operating_point == POINT
+    save_operating_point(place / "leaf", None)
+    assert read_card(place / "leaf").operating_point is None
+
+
+def test_a_model_trained_anew_does_not_inherit_the_thresholds_of_its_predecessor(place: Path) -> None:
+    kept_apart(place / "leaf")
+    save_operating_point(place / "leaf", POINT)
+    write_card(place / "leaf", json.dumps(replace(CARD, calibration={"lo": 0.0}, sha256="cd" * 32).to_dict()))
+    assert read_card(place / "leaf").operating_point is None
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"operating_point": {"who": "Ada"}}', '{"operating_point": 3}'])
+def test_a_damaged_operating_point_says_which_file_to_delete(place: Path, content: str) -> None:
+    kept_apart(place / "leaf")
+    save_operating_point(place / "leaf", POINT)
+    (file,) = (home() / "points").iterdir()
+    file.write_text(content)
+    with pytest.raises(ModelError, match=f"Delete {file}"):
+        read_card(place / "leaf")
 
 
 @pytest.mark.parametrize("change", [{"boundary": float("nan")}, {"pixel_threshold": float("inf")}, {"who": " "}, {"why": ""}])

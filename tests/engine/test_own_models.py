@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from panda_core import own_models
-from panda_core.card import find_model, list_models, read_card
+from panda_core.card import find_model, list_models, read_card, save_operating_point
 from panda_core.checkpoint import load_model
 from panda_core.errors import ModelError
 from panda_core.history import History
+from panda_core.inspection import OperatingPoint
 from panda_core.inspector import Inspector
 from panda_core.places import home
 from panda_core.roi import RegionOfInterest, Shape, load_roi, save_roi
@@ -117,6 +118,18 @@ def test_models_that_came_with_the_program_can_be_copied_but_not_changed(kept: P
             change()
     copied = own_models.copy_model("leaf", "my leaf")
     assert read_card(copied).title == "my leaf" and read_card(copied).sha256 == read_card(find_model("leaf")).sha256
+
+
+def test_an_operating_point_of_a_shipped_model_goes_with_its_copy_and_its_export(kept: Path, tmp_path: Path) -> None:
+    leaf = find_model("leaf")
+    written = (leaf / "card.json").read_bytes()
+    point = OperatingPoint(boundary=1.5, pixel_threshold=3.0, who="Ada", why="lamp", when="2026-11-27T10:00:00+00:00")
+    save_operating_point(leaf, point)
+    own_models.export_model("leaf", tmp_path / "leaf.zip")
+    copied, imported = own_models.copy_model("leaf", "mine"), own_models.import_model(tmp_path / "leaf.zip", name="theirs")
+    save_operating_point(leaf, None)
+    assert [read_card(folder).operating_point for folder in (leaf, copied, imported)] == [None, point, point]
+    assert (leaf / "card.json").read_bytes() == written
 
 
 def test_a_model_travels_as_one_file(kept: Path, tmp_path: Path) -> None:

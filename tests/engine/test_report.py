@@ -10,6 +10,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from panda_core.batch.job import StoppedError
 from panda_core.batch.rows import Batch, Result, Results, collect, rethreshold
 from panda_core.batch.sources import Source, open_folder
 from panda_core.errors import PandaError
+from panda_core.inspection import Boundary
 from panda_core.report import page
 from panda_core.report.files import Names, whole_file
-from panda_core.report.markup import Subject
+from panda_core.report.markup import Subject, known_rates
 from panda_core.report.page import pictured, write_report
 from panda_core.report.pictures import REPORT_SIDE, write_pictures_zip
 from panda_core.report.tables import BATCH_COLUMNS, write_batch_csv, write_batch_json, write_csv
@@ -78,6 +80,31 @@ def test_the_table_has_a_line_an_image_and_no_formula(results: Results, tmp_path
     assert lines[0]["margin"].startswith("-"), "a negative number stays a number"
     assert [line["mark"] for line in lines] == ["", "normal", "", ""]
     assert "text" in lines[3]["error"] and lines[3]["score"] == lines[3]["verdict"] == ""
+
+
+def test_every_export_says_that_the_model_looks_at_its_region_only(batch: Batch, tmp_path: Path) -> None:
+    batch.ignored = 0.987
+    results = rethreshold(batch)
+    write_batch_csv(tmp_path / "out.csv", results)
+    write_batch_json(tmp_path / "out.json", results)
+    write_report(tmp_path / "out.html", results, SUBJECT, inspect)
+    assert {line["ignored"] for line in read_csv(tmp_path / "out.csv")[:3]} == {"0.987"}
+    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["ignored"] == 0.987
+    note = "looks at its region of interest only: 98.7 % of each image is ignored."
+    assert note in (tmp_path / "out.html").read_text(encoding="utf-8")
+    batch.ignored = 0.0
+    write_report(tmp_path / "out.html", rethreshold(batch), SUBJECT, inspect)
+    assert "region of interest" not in (tmp_path / "out.html").read_text(encoding="utf-8")
+
+
+def test_what_a_tail_guarantees_is_not_called_a_count() -> None:
+    counted = Boundary(1.0, "synthetic", "", false_alarm_rate=0.05, miss_rate=0.2)
+    assert known_rates(counted, "the images") == "On the images: 5.0 % false alarms, 20.0 % misses."
+    tail = replace(counted, kind="tail", false_alarm_rate=1 / 7)
+    promise = "At most 14.3 % of new normal images should be called anomalous."
+    assert known_rates(tail, "the images") == f"{promise} On the images: 20.0 % misses."
+    assert known_rates(replace(tail, miss_rate=None), "the images") == promise
+    assert known_rates(Boundary(1.0, "manual", ""), "the images") == ""
 
 
 def test_lists_of_regions_become_their_count(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from panda_core import finishing
 from panda_core.__main__ import panda
-from panda_core.card import read_card
+from panda_core.card import find_model, read_card
 from panda_core.checkpoint import load_model
 from panda_core.cli.results import results
 from panda_core.data.images import content_hash
@@ -67,13 +68,20 @@ def test_the_networks_are_the_parents_and_the_re_encoders_copies_of_its_encoders
 
 def test_the_card_names_the_parent_and_the_comparison_counts_the_same_images(child: RunDir, tiny_run: RunDir) -> None:
     card = read_card(child.model_path)
-    assert card.parent == tiny_run.name
+    assert card.parent == tiny_run.name and card.data.licence == "not stated"
     found = json.loads((child.path / "comparison.json").read_text())
     assert found["parent"] == tiny_run.name and found["normal"] == card.data.validation
     for who in ("parent_false_alarms", "false_alarms"):
         assert 0 <= found[who] <= found["normal"]
     (event,) = events(child, "compared")
     assert event["false_alarms"] == found["false_alarms"] and "changed" not in event
+
+
+def test_a_fine_tuned_model_keeps_its_parents_licence_beside_the_unknown_one_of_the_folder(tmp_path: Path) -> None:
+    leaf = find_model("leaf")
+    licence = finishing._licence(leaf)
+    assert licence == f"not stated; the model it began as, “leaf”: {read_card(leaf).data.licence}" and "CC BY-SA" in licence
+    assert finishing._licence(tmp_path / "gone") == finishing._licence(None) == "not stated"
 
 
 def test_parent_and_child_are_measured_on_the_same_test_images(child: RunDir, tiny_run: RunDir) -> None:

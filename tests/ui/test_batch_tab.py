@@ -18,6 +18,7 @@ from engine_double import LEAF, XRAY, FakeEngine, draw_spot
 from panda_core.batch.sources import open_folder
 from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Inspection
+from panda_core.roi import RegionOfInterest, Shape, save_roi
 from panda_core.ui import batch_session
 from panda_core.ui.batch_session import BatchSession, subject_of
 from panda_core.ui.batch_tab import BatchTab
@@ -91,6 +92,16 @@ def test_each_message_holds_only_the_rows_that_are_not_known(begin: Callable[...
     assert session.message(1)["rows"] == second["rows"], "an answer that was lost can be asked for again"
     assert second["working"] is False and session.message(5)["rows"] == session.message(99)["rows"] == []
     json.dumps([first, second], allow_nan=False)
+
+
+def test_a_batch_says_that_the_model_looks_at_its_region_only(
+    begin: Callable[..., BatchSession], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PANDA_HOME", str(tmp_path / "home"))
+    assert "region" not in finished(begin()).message(0)["thresholds"]["said"]
+    save_roi("leaf", RegionOfInterest((Shape("rectangle", "include", ((0.0, 0.0), (0.5, 0.5))),)))
+    said = finished(begin()).message(0)["thresholds"]["said"]
+    assert "its region of interest only: 75.0 % of each image is ignored" in said
 
 
 def test_a_row_carries_its_numbers_and_its_picture(begin: Callable[..., BatchSession]) -> None:

@@ -14,6 +14,8 @@ import pytest
 from gradio.utils import get_upload_folder
 
 from panda_core import own_models
+from panda_core.card import find_model, save_operating_point
+from panda_core.inspection import OperatingPoint
 from panda_core.ui.models_tab import ModelsTab
 
 
@@ -54,6 +56,13 @@ def test_every_model_is_listed_with_what_its_card_says(tab: ModelsTab) -> None:
     low, high = found["leaf"]["auroc"]
     assert low == min(one["auroc"] for one in found["leaf"]["metrics"]) and high == max(one["auroc"] for one in found["leaf"]["metrics"])
     assert found["discs"]["boundary"] and found["discs"]["size"] > 1000 and found["discs"]["licence"] == "not stated"
+
+
+def test_a_boundary_that_was_set_by_a_person_is_listed_with_who_and_why(tab: ModelsTab) -> None:
+    point = OperatingPoint(boundary=1.0, pixel_threshold=3.0, who="Ada", why="new lamp", when="2026-11-27T10:00:00+00:00")
+    save_operating_point(find_model("discs"), point)
+    row = rows(tab)["discs"]
+    assert (row["boundary"], row["moved"]) == ("manual", "Ada, 2026-11-27: new lamp")
 
 
 def test_a_damaged_model_is_listed_with_its_problem(tab: ModelsTab) -> None:

@@ -100,6 +100,15 @@ def test_a_form_becomes_the_presets_configuration_with_what_was_changed(desk: Tr
     assert "--low-priority" not in launched[1]
 
 
+def test_a_name_that_no_model_can_have_is_refused_before_the_training(desk: TrainDesk, tmp_path: Path, launched: list[list[str]]) -> None:
+    with pytest.raises(ModelError, match="no usable name"):
+        desk.start(tmp_path, {"preset": "tiny", "name": "Vineyard <b>A/B</b>"})
+    assert not launched
+    odd = tmp_path / "parts: new"
+    odd.mkdir()
+    assert desk.jobs.find(desk.start(odd, {"preset": "tiny"})).name == "training", "a folder's name that nobody typed is no error"
+
+
 def test_a_model_that_is_fine_tuned_keeps_its_architecture(desk: TrainDesk, tmp_path: Path) -> None:
     run = desk.jobs.find(desk.start(tmp_path, {"parent": "leaf", "preset": "tiny"}))
     assert run.parent is not None and run.parent.name == "leaf"

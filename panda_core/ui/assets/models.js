@@ -165,7 +165,7 @@ function cardOf(row) {
   if (row.problem && !row.data) return [node('h2', {textContent: row.title}), node('p', {className: 'models-problem', textContent: row.problem})];
   const facts = [
     ['Learned from', `${row.data}; ${row.images} images, ${row.heldOut} more held out to calibrate`], ['Licence', row.licence],
-    ['Network', `${row.detector}, preset ${row.preset}, ${row.side} × ${row.side} pixels, ${row.loss}`], ['Boundary', row.boundary + (row.moved ? ` (moved by a person: ${row.moved})` : '')],
+    ['Network', `${row.detector}, preset ${row.preset}, ${row.side} × ${row.side} pixels, ${row.loss}`], ['Boundary', row.boundary + (row.moved ? `, set by ${row.moved}` : '')],
     ['Tuned from', row.parent], ['Made', `${row.created} with ${Object.entries(row.versions).map(pair => pair.join(' ')).join(', ')}`], ['Folder', row.folder],
   ];
   return [
