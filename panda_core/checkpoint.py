@@ -177,6 +177,10 @@ def _check_sizes(config: Config, tensors: Mapping[str, Tensor]) -> None:
         raise ModelError(f"the card and the tensors do not belong together: {len(wrong)} tensors have another shape (e.g. {min(wrong)}).")
 
 
+NUMBERS = ("fusion", "lo", "hi", "pixel_threshold", "smoothing", "count", "fingerprint")
+"""Of a calibration, kept in the card as they are."""
+
+
 def _pack_calibration(calibration: Calibration) -> tuple[dict[str, Tensor], dict[str, Any]]:
     arrays = {
         "calibration.normal_scores": torch.from_numpy(calibration.normal_scores.copy()),
@@ -189,7 +193,7 @@ def _pack_calibration(calibration: Calibration) -> tuple[dict[str, Tensor], dict
         "errors": {name: asdict(stats) for name, stats in calibration.errors.items()},
         "maps": {name: stats.weight for name, stats in calibration.maps.items()},
         "boundary": asdict(calibration.boundary),
-        **{key: getattr(calibration, key) for key in ("fusion", "lo", "hi", "pixel_threshold", "smoothing", "count", "fingerprint")},
+        **{key: getattr(calibration, key) for key in (*NUMBERS, "source")},
     }
     return arrays, numbers
 
@@ -211,7 +215,8 @@ def _unpack_calibration(numbers: Mapping[str, Any], arrays: Mapping[str, Tensor]
         maps=maps,
         normal_scores=array("normal_scores").astype(np.float64),
         anomalous_scores=array("anomalous_scores").astype(np.float64),
-        **{key: numbers[key] for key in ("fusion", "lo", "hi", "pixel_threshold", "smoothing", "count", "fingerprint")},
+        source=numbers.get("source", ""),  # not in cards from before 27 November 2026
+        **{key: numbers[key] for key in NUMBERS},
     )
     unknown = arrays.keys() - _pack_names(calibration)
     if unknown:
@@ -243,11 +248,12 @@ def _check_calibration(calibration: Calibration, config: Config, known: set[str]
         "no calibrated map has a weight": not sum(part.weight for part in c.maps.values()),
         "the calibration holds no normal scores": c.normal_scores.ndim != 1 or not c.normal_scores.size or c.anomalous_scores.ndim != 1,
         "a rate of the boundary is not a share": not all(map(_is_share, (c.boundary.false_alarm_rate, c.boundary.miss_rate))),
-        "the calibration's range, smoothing, count, fingerprint or reason is not valid": not c.errors
+        "the calibration's range, smoothing, count, fingerprint, source or reason is not valid": not c.errors
         or c.hi <= c.lo
         or not 0 <= c.smoothing <= side
         or not isinstance(c.count, int)
         or not isinstance(c.fingerprint, str)
+        or c.source not in ("", "labelled", "synthetic")
         or not isinstance(c.boundary.reason, str),
     }
     for problem, found in problems.items():

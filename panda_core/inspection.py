@@ -130,6 +130,8 @@ class Calibration:
     """Normal calibration images."""
     fingerprint: str
     """SHA-256 over the calibration images' content hashes."""
+    source: Literal["", "labelled", "synthetic"] = ""
+    """Of the anomalous calibration images; "" where there are none, or an earlier version did not write it down."""
     operating_point: OperatingPoint | None = None
     """What `decide` takes unless told otherwise; None: ``boundary`` and ``pixel_threshold``, the model's own."""
 

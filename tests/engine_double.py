@@ -47,6 +47,7 @@ def make_calibration() -> Calibration:
         anomalous_scores=np.sort(np.random.default_rng(1).normal(9, 2, 60).clip(5, 14)),
         count=99,
         fingerprint="0" * 64,
+        source="synthetic",
     )
 
 

@@ -57,6 +57,7 @@ def fit_calibration(
         anomalous_scores=anomalous_scores,
         count=len(normal),
         fingerprint=fingerprint,
+        source=source or "",
     )
 
 

@@ -117,6 +117,7 @@ def _numbers(inspection: Inspection) -> dict[str, Any]:
         "operating_point": None if point is None else dataclasses.asdict(point),
         "errors": dict(inspection.errors),
         "contributions": dict(inspection.contributions),
+        "source": calibration.source,
         **_calibration_scores(calibration),
     }
 

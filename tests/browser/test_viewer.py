@@ -193,7 +193,8 @@ def test_the_consequence_on_the_calibration_images_follows_the_boundary(page: Vi
     page.press_slider("boundary", "PageDown")
     page.settle()
     rates = decided(path, boundary=page.slider("boundary")).boundary
-    assert rates.miss_rate is not None and f"{100 * rates.miss_rate:.1f} % of the anomalous ones" in page.text(".effect")
+    assert rates.miss_rate is not None and f"{100 * rates.miss_rate:.1f} % of the synthetic anomalies" in page.text(".effect")
+    assert "60 synthetic anomalies" in page.text(".scores")
     assert "set by you" in page.text(".source")
     assert page.page.locator(".boundary-line").bounding_box()["x"] < line
     page.page.wait_for_selector(".scores .js-plotly-plot .main-svg")

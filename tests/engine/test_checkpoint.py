@@ -79,8 +79,16 @@ def test_a_saved_model_comes_back_with_the_same_scores(tiny_model: Path, tmp_pat
     again = load_model(tmp_path / "copy")
     assert np.array_equal(scores(again, normal_pictures), scores(model, normal_pictures))
     assert again.config == model.config and again.calibration is not None and model.calibration is not None
-    for name in ("errors", "boundary", "lo", "hi", "pixel_threshold", "fusion", "count", "fingerprint"):
+    for name in ("errors", "boundary", "lo", "hi", "pixel_threshold", "fusion", "count", "fingerprint", "source"):
         assert getattr(again.calibration, name) == getattr(model.calibration, name)
+
+
+def test_a_card_of_an_earlier_version_does_not_say_where_its_anomalies_come_from(folder: Path) -> None:
+    before = load_model(folder).calibration
+    assert before is not None and before.source == "synthetic"
+    edit_card(folder, lambda card: card["calibration"].pop("source"))
+    again = load_model(folder).calibration
+    assert again is not None and again.source == "" and again.boundary == before.boundary
 
 
 def test_half_storage_takes_half_the_room_and_moves_scores_little(
@@ -332,6 +340,7 @@ def test_calibration_numbers_that_are_not_finite_are_refused(folder: Path, field
         (("boundary", "false_alarm_rate"), "often"),
         (("boundary", "miss_rate"), 1.5),
         (("fingerprint",), 5),
+        (("source",), "hearsay"),
         (("lo",), 1e9),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else repr(value),

@@ -31,7 +31,7 @@ export function createCard({onMove, onRelease, onSave, onForget, onMark, onPoint
     result.hidden = false;
     thresholds.open(payload);
     const {low, high} = thresholds.get().ranges.boundary;
-    plot.show({normal: payload.normal, anomalous: payload.anomalous, range: [low, high], score: payload.score, model: payload.model});
+    plot.show({normal: payload.normal, anomalous: payload.anomalous, source: payload.source, range: [low, high], score: payload.score, model: payload.model});
     verdict.open(payload);
     parts.replaceChildren(contributions(payload));
     thresholds.say(payload.message || {});
@@ -43,7 +43,7 @@ export function createCard({onMove, onRelease, onSave, onForget, onMark, onPoint
     const decided = payload.score - boundary > 0 ? 'anomalous' : 'normal';
     verdict.update(decided, payload.score, boundary);
     plot.place(boundary);
-    write(effect, consequence(rates(payload.normal.scores, payload.anomalous.scores, boundary)));
+    write(effect, consequence(rates(payload.normal.scores, payload.anomalous.scores, boundary), payload.source));
     write(source, origin(payload.boundary, payload.own.boundary, moved.boundary));
     list.update(found, {threshold: pixel, reduced: payload.reduced, moving});
     return {verdict: decided, regions: found.regions.length};

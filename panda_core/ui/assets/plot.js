@@ -8,7 +8,7 @@ const BINS = 36;
 const CURVE = 120;
 
 /**
- * {element, show({normal, anomalous, range, score, model}), place(boundary)}; `normal` and `anomalous` are {scores, count, mean, sd}, where
+ * {element, show({normal, anomalous, source, range, score, model}), place(boundary)}; `normal` and `anomalous` are {scores, count, mean, sd}, where
  * an sd of 0 draws no density. A `score` of null is no image: there is no needle then. `what`: whose scores, for screen readers.
  */
 export function createPlot({what = 'Calibration scores'} = {}) {
@@ -76,7 +76,7 @@ function classesOf({normal, anomalous}) {
 }
 
 function legend(shown) {
-  const classes = classesOf(shown).map(({name, count}) => [name, `${count} ${name}`]);
+  const classes = classesOf(shown).map(({name, count}) => [name, `${count} ${name === 'anomalous' && shown.source === 'synthetic' ? 'synthetic anomalies' : name}`]);
   const keys = [...classes, ['boundary-key', 'boundary'], ...(shown.score === null ? [] : [['needle-key', 'this image']])];
   return keys.map(([kind, text]) => node('span', {}, node('i', {className: `key ${kind}`}), text));
 }

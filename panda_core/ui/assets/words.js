@@ -17,6 +17,8 @@ export const SOURCES = {
   manual: 'set by hand',
 };
 
+const ANOMALIES = {labelled: 'the known anomalies', synthetic: 'the synthetic anomalies drawn into them'};
+
 /** How many normal images score this high, from the conformal p-value and the number of normal calibration images. */
 export function rarity(pValue, count) {
   const oneIn = (1 / pValue).toFixed(0);
@@ -35,11 +37,11 @@ export function origin(use, own, moved) {
   return [`Boundary ${SOURCES[use.kind] || use.kind}.`, ` ${use.reason}`];
 }
 
-/** What the boundary in use does to the calibration images: shares above it among normal, not above it among anomalous ones. */
-export function consequence({alarms, misses}) {
+/** What the boundary in use does to the calibration images: shares above it among normal, not above it among anomalous ones of this `source`. */
+export function consequence({alarms, misses}, source) {
   const parts = [];
   if (alarms !== null) parts.push(`${percent(alarms)} of the normal calibration images are called anomalous`);
-  if (misses !== null) parts.push(`${percent(misses)} of the anomalous ones are missed`);
+  if (misses !== null) parts.push(`${percent(misses)} of ${ANOMALIES[source] || 'the anomalous ones'} are missed`);
   return parts.length ? ['', `Here ${parts.join(' and ')}.`] : ['', ''];
 }
 
