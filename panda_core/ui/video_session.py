@@ -22,6 +22,8 @@ from panda_core.batch.job import Job
 from panda_core.batch.rows import encode_jpeg, reduce_picture
 from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Calibration, Inspection, Picture
+from panda_core.report.markup import region_note
+from panda_core.roi import ignored_share
 from panda_core.ui.engine import NO_MODEL, Engine
 from panda_core.ui.work import Work, file_name, job_value
 from panda_core.video.exports import write_csv, write_overlay_video, write_zip
@@ -66,6 +68,7 @@ class VideoSession(Work):
         self._download: tuple[int, Path] | None = None
         self._calibration: Calibration | None = None
         self.video: Video | None = None
+        self._ignored = 0.0
         self.stride = 1
         self.scores: list[FrameScore] = []
 
@@ -128,11 +131,12 @@ class VideoSession(Work):
         video = opens(place / "sources", job.stopping)
         self.stride = stride if rate is None else stride_for(video, rate)
         job.total, job.what = -(-video.count // self.stride) if video.count else 0, "Scoring"
-        self.video = video
+        self.video, self._ignored = video, ignored_share(model)
         try:
             for result in score_video(self._looks(model), video, stride=self.stride, should_stop=job.stopping):
                 self._calibration = result.calibration
-                self._waiting.append(result)
+                score = dataclasses.replace(result.score, ignored=self._ignored)
+                self._waiting.append(dataclasses.replace(result, score=score))
                 if len(self._waiting) == GROUP:
                     self._pack()
                 job.step()
@@ -205,4 +209,4 @@ class VideoSession(Work):
         problems: Iterable[str] = self.video.problems if self.video is not None and not (job and job.running) else ()
         told = list(problems)
         more = len(told) - _PROBLEMS_SHOWN
-        return " ".join(told[:_PROBLEMS_SHOWN]) + (f" And {more} more." if more > 0 else "")
+        return " ".join(filter(None, [region_note(self._ignored), *told[:_PROBLEMS_SHOWN], f"And {more} more." if more > 0 else ""]))

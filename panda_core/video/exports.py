@@ -21,7 +21,7 @@ from panda_core.spreadsheet import guard
 from panda_core.video.scores import FrameScore, SmallMap
 from panda_core.video.sources import Frame, Video, VideoError
 
-COLUMNS = ("frame", "seconds", "name", "score", "boundary", "verdict", "regions", "peak")
+COLUMNS = ("frame", "seconds", "name", "score", "boundary", "verdict", "regions", "peak", "ignored")
 _OPACITY = 0.4
 Maps = Callable[[int], SmallMap]
 """Index of a scored frame -> its kept map."""
@@ -34,7 +34,8 @@ def frames_csv(scores: Sequence[FrameScore], boundary: float) -> str:
     writer.writerow(COLUMNS)
     for one in scores:
         verdict = "anomalous" if one.score > boundary else "normal"
-        writer.writerow([one.index, f"{one.seconds:.3f}", guard(one.name), one.score, boundary, verdict, one.regions, one.peak])
+        seen = one.regions, one.peak, one.ignored
+        writer.writerow([one.index, f"{one.seconds:.3f}", guard(one.name), one.score, boundary, verdict, *seen])
     return text.getvalue()
 
 

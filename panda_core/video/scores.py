@@ -53,6 +53,8 @@ class FrameScore:
     peak: float
     """Largest value of the anomaly map, in standard deviations of normal images."""
     milliseconds: float
+    ignored: float = 0.0
+    """Share of the frame that the model's region of interest leaves out, in [0, 1)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import os
 import time
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ import pytest
 from engine_double import LEAF, XRAY, FakeEngine, draw_spot
 
 from panda_core.errors import PandaError
+from panda_core.roi import RegionOfInterest, Shape, save_roi
 from panda_core.ui.video_session import VideoSession
 from panda_core.ui.video_tab import look_at_camera_frame
 from panda_core.ui.work import Register
+from panda_core.video.exports import write_csv
 from panda_core.video.sources import open_video
 
 
@@ -86,6 +89,18 @@ def test_exports_follow_the_boundary_of_the_slider(session: VideoSession, clip: 
         assert path.name == f"video-clip{suffix}" and path.stat().st_size > 0
     assert serial == 3
     assert "anomalous" not in (path.parent / "video-clip.csv").read_text(encoding="utf-8-sig")
+
+
+def test_a_video_says_that_the_model_looks_at_its_region_only(
+    session: VideoSession, clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PANDA_HOME", str(tmp_path / "home"))
+    save_roi("leaf", RegionOfInterest((Shape("rectangle", "include", ((0.0, 0.0), (0.5, 0.5))),)))
+    assert "75.0 % of each image is ignored" in score(session, clip)["message"]
+    assert {one.ignored for one in session.scores} == {0.75}
+    write_csv(tmp_path / "frames.csv", session.scores, 6.0)
+    table = (tmp_path / "frames.csv").read_text(encoding="utf-8-sig")
+    assert {line["ignored"] for line in csv.DictReader(table.splitlines())} == {"0.75"}
 
 
 def test_nothing_to_export_is_said_in_words(session: VideoSession) -> None:
