@@ -243,6 +243,22 @@ def save_operating_point(folder: Path, point: OperatingPoint | None) -> Card:
     return changed
 
 
+def save_metric(folder: Path, metric: Metric) -> Card:
+    """Write a result into the card of a model folder, in the place of one on the same data; returns the new card.
+
+    Raises ModelError where the folder is not a model's, is not a person's own, or cannot be written.
+    """
+    card = read_card(folder)
+    if _is_left_alone(folder):
+        raise ModelError(f"“{folder.name}” is not one of your own models, so its card stays as it is. Copy it; the copy is yours.")
+    changed = dataclasses.replace(card, metrics=(*(one for one in card.metrics if one.data != metric.data), metric))
+    try:
+        replace_text(folder / CARD_FILE, json.dumps(changed.to_dict(), indent=1, allow_nan=False), durable=True)
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be written ({error.strerror}). Make room, or check its permissions.") from error
+    return changed
+
+
 def _check_point(point: OperatingPoint) -> None:
     if not (math.isfinite(point.boundary) and math.isfinite(point.pixel_threshold)):
         raise ConfigError("An operating point needs finite thresholds.")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from panda_core.batch.job import Job, StoppedError
 from panda_core.batch.sources import LabelledSource
-from panda_core.errors import PandaError
+from panda_core.card import Metric, find_listed, save_metric
+from panda_core.errors import ModelError, PandaError
 from panda_core.evaluation import Report, auroc_difference, measure
+from panda_core.own_models import is_own
 from panda_core.report.evaluation import Measured, write_evaluation, write_evaluation_json
 from panda_core.report.hardest import MOST, HardestPictures
 from panda_core.report.markup import KINDS
@@ -74,6 +77,25 @@ class EvaluateSession(Work):
         EXPORTS[kind](path, self.source.title, tuple(self.measured))
         return path
 
+    def keep(self, number: int) -> str:
+        """Write the number-th model's result into its card; returns what to tell the person. Raises PandaError."""
+        if self.source is None or not 0 <= number < len(self.measured):
+            raise PandaError("There is no such result. Measure the folder again.")
+        report = self.measured[number].report
+        metric = Metric(
+            data=f"{Path(self.source.title).name}{', within its region' if self._values[number]['region'] else ''}",
+            auroc=report.auroc,
+            auroc_ci=report.auroc_ci,
+            normal=report.normal,
+            anomalous=report.anomalous,
+            trivial_auroc=report.trivial_auroc,
+            pixel_auroc=report.pixel_auroc,
+            note=f"Measured in the app on {date.today().isoformat()}.",
+        )
+        save_metric(find_listed(report.model), metric)
+        self._values[number]["kept"] = True
+        return f"Kept in the card of “{self.measured[number].title}”."
+
     def paths(self, number: int, places: Sequence[int]) -> list[Path]:
         """Files of these images of the number-th model's report; what is out of range is left out."""
         if not 0 <= number < len(self.measured):
@@ -120,6 +142,8 @@ def _value(model: str, one: Measured, first: Report | None) -> dict[str, Any]:
         "device": report.device,
         "ms": report.milliseconds,
         "region": load_roi(model) is not None,
+        "own": _is_own(model),
+        "kept": False,
         "prevalence": report.prevalence,
         "auroc": [report.auroc, *report.auroc_ci],
         "auprc": [report.auprc, *report.auprc_ci],
@@ -142,6 +166,13 @@ def _value(model: str, one: Measured, first: Report | None) -> dict[str, Any]:
         "hardest": [_picture(one, place) for anomalous in (False, True) for place in report.hardest(MOST, anomalous=anomalous)],
         "problems": list(report.problems),
     }
+
+
+def _is_own(model: str) -> bool:
+    try:
+        return is_own(find_listed(model))
+    except ModelError:
+        return False  # deleted meanwhile
 
 
 def _picture(one: Measured, place: int) -> dict[str, Any]:

@@ -43,6 +43,11 @@ class EvaluateTab:
         """Listener: ``tab.open_event(handler, inputs, outputs, ...)``."""
         return listener(self.panel, "open")
 
+    @property
+    def kept_event(self) -> Any:
+        """The same, when a result has been written into a model's card."""
+        return listener(self.panel, "kept")
+
     def opened(self, event: gr.EventData) -> tuple[list[Path], int, str | None]:
         """(files of all pictures of the row, place of the opened one, the model that judged them). ([], 0, None) if they are gone."""
         data = event._data
@@ -89,7 +94,11 @@ class EvaluateTab:
             path = session.export(kind)
             return {"download": self.panel.move_resource_to_block_cache(path), "name": path.name}
 
-        return [models, begin, look, cancel, export]
+        def keep(data: Any) -> dict[str, Any]:
+            session, number = self._session(data), field(data, "number")
+            return GONE if session is None or not isinstance(number, int) else {"message": session.keep(number)}
+
+        return [models, begin, look, cancel, export, keep]
 
     def _opens(self, data: Any) -> Opens:
         """How the images are found: in the upload that is named, else in the folder that was typed. Raises PandaError: neither."""

@@ -17,13 +17,19 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def served(model_place: Path, tiny_model: Path, toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server's person keeps what is their own."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def served(model_place: Path, tiny_model: Path, toy_folder: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The real page over the real engine with two models; one for all journeys, since torch takes long to load."""
     place = tmp_path_factory.mktemp("evaluate")
     shutil.copytree(model_place / "grey", place / "models" / "grey")
     shutil.copytree(tiny_model, place / "models" / "discs")
     flags = ("--port", "0", "--device", "cpu", "--model", "grey", "--folder", str(toy_folder.parent))
-    home = {"PANDA_MODELS": str(place / "models"), "PANDA_HOME": str(place / "home"), "OMP_NUM_THREADS": "1"}
+    home = {"PANDA_MODELS": str(place / "models"), "PANDA_HOME": str(home), "OMP_NUM_THREADS": "1"}
     running = Served(*flags, script=ROOT / "app.py", **home)
     yield running
     assert running.close() == 0
@@ -93,6 +99,22 @@ def test_two_models_are_measured_compared_and_exported(visit: Visit, toy_folder:
     assert report.page.locator("figure img").count() == 24 and report.page.locator("path.curve").count() == 4
     assert report.complaints == []
     report.context.close()
+
+
+def test_a_result_is_kept_in_the_card_of_an_own_model(visit: Visit, toy_folder: Path, tiny_model: Path, home: Path) -> None:
+    mine = Path(shutil.copytree(tiny_model, home / "models" / "mine"))
+    visit.page.get_by_role("tab", name="Inspect").click()
+    show(visit)
+    visit.page.wait_for_selector(".evaluate-models input[value=mine]")
+    measure(visit, toy_folder, "grey", "mine")
+    visit.page.wait_for_selector(".evaluate-summary tr[data-at='1']")
+    assert visit.page.is_hidden(".evaluate-keep"), "a model that is not a person's own stays as it is"
+    visit.page.click(".evaluate-summary tr[data-at='1']")
+    visit.page.click(".evaluate-keep")
+    visit.page.wait_for_selector(".evaluate-keep:disabled:has-text('Kept')")
+    metric = json.loads((mine / "card.json").read_text())["metrics"][-1]
+    assert metric["data"] == toy_folder.name and f"{metric['auroc']:.3f}" in visit.text(".evaluate-figures")
+    shutil.rmtree(mine)
 
 
 def test_the_slider_shows_consequences_without_asking_the_server(visit: Visit, toy_folder: Path) -> None:

@@ -19,8 +19,10 @@ import pytest
 from engine_double import LEAF, XRAY, FakeEngine, draw_spot
 from gradio.utils import get_upload_folder
 
+from panda_core.card import Card, DataCard, read_card
 from panda_core.errors import ModelError
 from panda_core.inspection import Inspection
+from panda_core.presets import preset
 from panda_core.ui.engine import ModelEntry
 from panda_core.ui.evaluate_session import EvaluateSession
 from panda_core.ui.evaluate_tab import EvaluateTab
@@ -166,6 +168,27 @@ def test_both_exports_arrive_and_hold_every_model(desk: Desk) -> None:
     models = json.loads(Path(document["download"]).read_text(encoding="utf-8"))["models"]
     assert [one["model"] for one in models] == ["twin", "leaf"] and len(models[0]["images"]) == 7
     assert "no longer kept" in desk.call("export", id=id, kind="exe")["message"]
+
+
+def test_the_card_of_a_persons_own_model_takes_the_result(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PANDA_HOME", str(tmp_path / "home"))
+    data = DataCard(description="", licence="")
+    card = Card(name="twin", title="Twin", created="2026-11-27T00:00:00+00:00", config=preset("best"), data=data, versions={})
+    twin = tmp_path / "home" / "models" / "twin"
+    twin.mkdir(parents=True)
+    (twin / "card.json").write_text(json.dumps(card.to_dict()))
+    desk.engine.gate.set()
+    id = desk.begin("leaf", "twin")
+    shipped, own = desk.finished(id)["results"]
+    assert (shipped["own"], own["own"], own["kept"]) == (False, True, False)
+    for _ in range(2):  # once more, in the place of the first
+        assert desk.call("keep", id=id, number=1)["message"] == "Kept in the card of “Twin”."
+    (metric,) = read_card(twin).metrics
+    assert [metric.auroc, *metric.auroc_ci] == own["auroc"] and (metric.data, metric.normal, metric.anomalous) == ("parts", 3, 4)
+    assert desk.call("look", id=id, known=1)["results"][0]["kept"], "a page that is loaded again knows"
+    assert "not one of your own" in desk.call("keep", id=id, number=0)["error"]
+    for number in (7, -1, "1", None):
+        assert desk.call("keep", id=id, number=number).keys() & {"error", "gone"}
 
 
 def test_a_picture_opens_with_the_others_of_its_row_and_the_model_that_judged_it(desk: Desk, folder: Path) -> None:

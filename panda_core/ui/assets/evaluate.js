@@ -22,7 +22,10 @@ class Evaluate {
     this.form = this.find('form');
     this.form.elements.folder.disabled = !this.folders;
     this.form.elements.folder.placeholder = this.folders ? `e.g. ${this.example}` : 'Upload a zip file instead';
-    this.results = createResults(this.find('.evaluate-results'), {onOpen: (model, order, index) => this.trigger('open', {id: this.id, model, order, index})});
+    this.results = createResults(this.find('.evaluate-results'), {
+      onOpen: (model, order, index) => this.trigger('open', {id: this.id, model, order, index}),
+      onKeep: number => this.keep(number),
+    });
     this.listen();
     this.restore();
   }
@@ -172,6 +175,14 @@ class Evaluate {
     this.find('.evaluate-pace').textContent = pace(job);
     this.find('.evaluate-cancel').hidden = job.what === 'Uploading';
     this.find('.evaluate-cancel').disabled = false;
+  }
+
+  async keep(number) {
+    const answer = await this.ask('keep', {id: this.id, number});
+    if (answer) this.say(answer.message, answer.gone ? 'bad' : 'plain');
+    if (!answer || answer.gone) return false;
+    this.trigger('kept', {});
+    return true;
   }
 
   async export(button) {

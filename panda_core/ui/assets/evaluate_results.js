@@ -9,17 +9,21 @@ import {ERROR_LABELS} from './words.js';
 
 const ENOUGH = 30; // images of a class below which the intervals are said to be wide
 
-/** {add(title, results), clear()}; `onOpen(model, order, index)`: the index of the model, places of the pictures in a row, the one opened. */
-export function createResults(root, {onOpen}) {
-  return new Results(root, onOpen);
+/**
+ * {add(title, results), clear()}; `onOpen(model, order, index)`: the index of the model, places of the pictures in a row, the one opened;
+ * `onKeep(model)`: write the result into the model's card, resolves to whether that was done.
+ */
+export function createResults(root, {onOpen, onKeep}) {
+  return new Results(root, onOpen, onKeep);
 }
 
 class Results {
-  constructor(root, onOpen) {
+  constructor(root, onOpen, onKeep) {
     Object.assign(this, {root, results: [], chosen: 0, kinds: null});
     this.find = selector => root.querySelector(selector);
     this.curves = createCurves(this.find('.roc'), this.find('.pr'));
     this.boundary = createBoundary(this.find('.evaluate-boundary'), {onMove: (boundary, counts) => this.judge(boundary, counts)});
+    this.find('.evaluate-keep').addEventListener('click', () => this.keep(onKeep));
     this.gallery = createGallery(this.find('.evaluate-hardest'), {onOpen: (order, index) => onOpen(this.chosen, order, index)});
   }
 
@@ -50,10 +54,24 @@ class Results {
     this.find('.evaluate-figures').replaceChildren(...figures(result));
     this.find('.evaluate-advice').textContent = advice(result, this.kinds);
     this.find('.evaluate-errors div').replaceChildren(table(['Error', 'AUROC'], Object.entries(result.errors).map(([name, area]) => [ERROR_LABELS[name] || name, within(area)])));
+    this.offer();
     this.gallery.show(result, this.kinds);
     this.curves.show(this.results, at);
     this.boundary.show(result, this.kinds);
     for (const row of this.find('.evaluate-summary').querySelectorAll('tr[data-at]')) row.ariaSelected = String(Number(row.dataset.at) === at);
+  }
+
+  /** Only the card of a person's own model can take the result. */
+  offer() {
+    const {own, kept} = this.results[this.chosen];
+    Object.assign(this.find('.evaluate-keep'), {hidden: !own, disabled: kept, textContent: kept ? 'Kept in the model’s card' : 'Keep in the model’s card'});
+  }
+
+  async keep(onKeep) {
+    const result = this.results[this.chosen];
+    this.find('.evaluate-keep').disabled = true;
+    result.kept = await onKeep(this.chosen);
+    this.offer();
   }
 
   judge(boundary, counts) {
