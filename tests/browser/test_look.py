@@ -89,3 +89,19 @@ def test_the_keyboard_sees_where_it_is(chromium: Any, served: Any, tmp_path: Pat
         changed = int((np.abs(pictures[0] - pictures[1]).max(axis=2) > 60).sum())
         assert changed > 2 * min(box["width"], 200), f"{selector}: {changed} pixels"
     visit.context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_hint_in_an_empty_field_can_be_read(chromium: Any, served: Any, theme: str) -> None:
+    visit = Visit(chromium)
+    visit.open(f"{served.url}?__theme={theme}")
+    visit.page.get_by_role("tab", name="Batch").click()
+    colours = visit.page.locator("#batch-folder textarea, #batch-folder input").first.evaluate(
+        """field => [getComputedStyle(field, '::placeholder').color, getComputedStyle(field).backgroundColor]
+            .map(colour => colour.match(/[0-9.]+/g).slice(0, 3).map(Number))"""
+    )
+    shares = [np.array(colour) / 255 for colour in colours]
+    linear = [np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4) for share in shares]
+    darker, lighter = sorted(float(light @ (0.2126, 0.7152, 0.0722)) for light in linear)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5, "WCAG 2.2, AA"
+    visit.context.close()
