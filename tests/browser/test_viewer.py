@@ -186,6 +186,19 @@ def test_linked_sliders_move_together_and_alone_when_unlinked(page: Visit, tmp_p
     page.page.click(".thresholds .reset")
 
 
+def test_a_number_that_is_emptied_comes_back(page: Visit, tmp_path: Path) -> None:
+    page.inspect(draw_spot(tmp_path / "spot.png"))
+    for name in ("boundary", "pixel"):
+        box = page.page.locator(f".threshold.{name} input[type=number]")
+        for value in (box.input_value(), "2.5"):
+            box.fill(value)
+            box.press("Tab")
+            box.fill("")
+            box.press("Tab")
+            assert box.input_value() == value and page.slider(name) == pytest.approx(float(value), rel=1e-4)
+    page.page.click(".thresholds .reset")
+
+
 def test_the_consequence_on_the_calibration_images_follows_the_boundary(page: Visit, tmp_path: Path) -> None:
     path = draw_spot(tmp_path / "spot.png")
     page.inspect(path)

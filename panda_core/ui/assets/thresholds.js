@@ -78,28 +78,32 @@ function createRow(name, label, onMove, onRelease) {
   const box = node('input', {type: 'number', step: 'any'});
   const start = node('i', {className: 'start', title: 'Where the model has it'});
   let range = null;
+  let at = null;
   slider.setAttribute('aria-label', label);
   box.setAttribute('aria-label', `${label}, as a number`);
   slider.addEventListener('input', () => onMove(name, settled(slider.valueAsNumber, range)));
   box.addEventListener('change', () => {
-    if (Number.isFinite(box.valueAsNumber)) onMove(name, within(box.valueAsNumber, range));
+    if (!Number.isFinite(box.valueAsNumber)) { put(at); return; }
+    onMove(name, within(box.valueAsNumber, range));
     onRelease();
   });
   const track = node('div', {className: 'track'}, slider, start);
   const element = node('div', {className: `threshold ${name}`}, node('span', {textContent: label}), box, track);
 
+  function put(value) {
+    at = value;
+    slider.value = value;
+    slider.style.setProperty('--at', (value - range.low) / (range.high - range.low));
+    slider.setAttribute('aria-valuetext', number(value));
+    box.value = Number(value.toPrecision(5));
+  }
+
   return {
-    element,
+    element, put,
     open(next) {
       range = next;
       Object.assign(slider, {min: range.low, max: range.high});
       start.style.setProperty('--at', (range.start - range.low) / (range.high - range.low));
-    },
-    put(value) {
-      slider.value = value;
-      slider.style.setProperty('--at', (value - range.low) / (range.high - range.low));
-      slider.setAttribute('aria-valuetext', number(value));
-      box.value = Number(value.toPrecision(5));
     },
   };
 }
