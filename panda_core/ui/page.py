@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ def build_page(
         parts = _Page(engine, tuple(examples), history, (Path.home(), Path.cwd()) if roots is None else tuple(roots))
         opened = page.load(parts.load, parts.inspect.inputs, parts.entry, concurrency_limit=None, **QUIET)
         opened.then(parts.inspect.welcome, parts.inspect.inputs, parts.inspect.results, **INSPECTING)
+        opened.then(None, js=_name_pictures(examples), **QUIET)
     return page
 
 
@@ -246,6 +248,12 @@ class _Page:
     def describe(self, model: str | None) -> str:
         """The card of the model that is picked, by hand or by an example."""
         return panels.model_panel(next((entry for entry in self.engine.models() if entry.name == model), None))
+
+
+def _name_pictures(examples: Sequence[Path]) -> str:
+    """Script that names the examples for screen readers: Gradio calls them "Thumbnail 1 of 6"."""
+    names = json.dumps([path.stem.replace("_", " ") for path in examples])
+    return f"() => document.querySelectorAll('#examples .thumbnail-item').forEach((one, at) => {{ one.ariaLabel = {names}[at]; }})"
 
 
 def _fragment(html: str, name: str, *, render: bool = True) -> gr.HTML:

@@ -163,6 +163,7 @@ def test_the_last_click_wins_and_steps_add_up_while_an_image_is_inspected(visit:
     visit.page.wait_for_selector('.viewer[data-name="6.png"]')
     visit.page.wait_for_timeout(2500)
     assert "6 / 6" in visit.text(".steps"), "the last of several ways to open an image wins"
+    assert visit.page.get_by_role("button", name="4", exact=True).count() == 1, "an example is called by its name"
     assert visit.complaints == []
 
 
