@@ -240,7 +240,8 @@ def _with_advice(found: Survey, data: DataConfig, *, different_sizes: int, small
         said.append(f"{_images(len(found.duplicates))} left out because another has the same content.")
     if found.near:
         most = sum(map(len, found.near))
-        said.append(f"{most} images come in {len(found.near)} groups of near-duplicates. Each group is kept on one side of the split.")
+        groups = "1 group" if len(found.near) == 1 else f"{len(found.near)} groups"
+        said.append(f"{most} images come in {groups} of near-duplicates. A group is kept on one side of the split.")
     if found.unreadable:
         said.append(f"{_images(len(found.unreadable))} left out because {'it' if len(found.unreadable) == 1 else 'they'} cannot be read.")
     if different_sizes > 1:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from panda_core.ui.engine import Engine, ModelEntry
 from panda_core.ui.view import View, open_view
 
 log = logging.getLogger(__name__)
+_serials = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,12 @@ class Playlist:
     """-1 before the first is opened."""
     names: tuple[str, ...] = ()
     """Shown instead of the files' names; as many as paths, or none."""
+    serial: int = field(default_factory=_serials.__next__, compare=False)
+    """Larger than that of any list before."""
 
     def step(self, by: int) -> Playlist:
         """The list ``by`` images further on; it stops at its ends."""
-        return dataclasses.replace(self, index=min(max(self.index + by, 0), len(self.paths) - 1))
+        return Playlist(self.paths, min(max(self.index + by, 0), len(self.paths) - 1), self.names)
 
     @property
     def current(self) -> Path | None:

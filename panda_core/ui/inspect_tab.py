@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from panda_core.ui.engine import Engine
 from panda_core.ui.handlers import Playlist, Screen
 from panda_core.ui.uploads import KINDS, dropped_files, uploaded_file
 from panda_core.ui.view import View, discard, with_truth
+from panda_core.ui.wishes import ASKING, Wish
 
 Mark = Literal["normal", "anomalous", ""]
 OnMark = Callable[[Inspection, Mark], None]
@@ -36,14 +37,14 @@ LATEST: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 INSPECTING: dict[str, Any] = {**LATEST, "concurrency_id": "inspect", "concurrency_limit": 1}
 """Options of every event that inspects: one at a time, so that of one page's events the last one also answers last."""
 DECIDING: dict[str, Any] = {**LATEST, "concurrency_id": "decide", "concurrency_limit": 2}
+MARKING: dict[str, Any] = {**ASKING, "concurrency_id": "mark"}
 HTML = f'<div class="viewer" data-state="busy" data-kinds="{KINDS}"></div>'
 
 
 class InspectTab:
-    """Built inside a gr.Tab. Handlers that open an image take ``inputs`` and give updates of ``results``; pass them INSPECTING.
+    """Built inside a gr.Tab. Handlers that inspect take ``inputs`` and give updates of ``results``; pass them INSPECTING.
 
-    Other parts open an image by their own event: ``event(fn, [..., *tab.inputs], tab.results, **INSPECTING)`` where fn yields from
-    ``tab.open_list(paths, index, model, view)``, with paths looked up on this side.
+    Other parts open an image by an event of their own: ``tab.open_by(event, ask, inputs, ...)``.
     """
 
     def __init__(
@@ -62,28 +63,45 @@ class InspectTab:
         """
         self.engine, self.examples, self.on_mark, self.mark_of = engine, tuple(examples), on_mark, mark_of
         self.view = gr.State(None, time_to_live=SESSION_SECONDS, delete_callback=discard)
-        self.playlist = gr.State(Playlist(self.examples))
+        self.beginning = Playlist(self.examples)
+        self.playlist, self.wish = gr.State(self.beginning), gr.State(Wish(self.beginning))
         self.viewer = build_component(notice_value(handlers.STARTING), module="viewer", html=HTML, elem_id="viewer")
         self.inputs = [model, self.view]
         self.results = [self.view, self.playlist, self.viewer, status, model]
         on = partial(listener, self.viewer)
-        on("upload")(self.dropped, self.inputs, self.results, **INSPECTING)
-        on("step")(self.stepped, [*self.inputs, self.playlist], self.results, **INSPECTING)
+        self.open_by(on("upload"), self.dropped)
+        self.open_by(on("step"), self.stepped, [self.wish, self.playlist])
         on("save")(self.saved, [*self.inputs, self.playlist], self.results, **INSPECTING)
         on("truth")(self.compared, [*self.inputs, self.playlist], self.results, **INSPECTING)
         on("region")(self.bounded, [*self.inputs, self.playlist], self.results, **INSPECTING)
         on("release")(self.released, [self.view, self.playlist], [self.viewer], **DECIDING)
-        on("mark")(self.marked, [self.view], None, **DECIDING)
+        on("mark")(self.marked, [self.view], None, **MARKING)
         model.input(self.switched, [*self.inputs, self.playlist], self.results, **INSPECTING)
 
-    def open_list(
-        self, paths: Sequence[Path], index: int, model: str | None, view: View | None, *, names: Sequence[str] = ()
-    ) -> Iterator[Updates]:
-        """Make ``paths`` what the arrow keys step through and open the one at ``index``; paths must be trusted.
+    def open_by(self, event: Any, ask: Callable[..., Any], inputs: Any = None, *, tabs: gr.Tabs | None = None) -> None:
+        """Open what ``ask`` returns when ``event`` fires: a Wish, whose paths must be trusted, or gr.skip() for nothing.
 
-        ``names`` are shown instead of the files' names.
+        With ``tabs``, those that this one is among, this one comes to the front.
         """
-        yield from self._open(Playlist(tuple(paths), index, tuple(names)), model, view)
+        shown = self.results if tabs is None else [*self.results, tabs]
+        grant = self.granted if tabs is None else self._granted_in_front
+        event(ask, inputs, self.wish, **ASKING).then(grant, [*self.inputs, self.playlist, self.wish], shown, **INSPECTING)
+
+    def granted(self, model: str | None, view: View | None, playlist: Playlist, wish: Wish) -> Iterator[Updates]:
+        """Open what was asked for last; nothing where that is open already."""
+        if not wish.waits(playlist):
+            return
+        if not wish.problem:
+            yield from self._open(wish.playlist, wish.model or model, view)
+            return
+        discard(view)
+        failed = handlers.failure("Nothing was inspected", wish.problem)
+        yield self._updates(failed, wish.playlist, self.value(failed, wish.playlist), before=view)
+
+    def _granted_in_front(self, *given: Any) -> Iterator[Updates]:
+        """The same; only the first update brings the tab to the front: after it a person may have gone elsewhere."""
+        for number, update in enumerate(self.granted(*given)):
+            yield *update, gr.skip() if number else gr.Tabs(selected="inspect")
 
     def welcome(self, model: str | None, view: View | None) -> Iterator[Updates]:
         """An example, already inspected: what a fresh page shows. Nothing without examples, or where an image is open."""
@@ -94,27 +112,26 @@ class InspectTab:
         # One for the model that the page begins with; that stays, be it one of the person's own.
         own = [number for number, path in enumerate(self.examples) if handlers.example_model(path.name, models, None) == model]
         index = own[min(WELCOME_EXAMPLE, len(own) - 1)] if own else min(WELCOME_EXAMPLE, len(self.examples) - 1)
-        yield from self._open(Playlist(self.examples, index), model, view, keep_model=True)
+        yield from self._open(dataclasses.replace(self.beginning, index=index), model, view, keep_model=True)
 
-    def opened(self, model: str | None, view: View | None, paths: Sequence[str]) -> Iterator[Updates]:
+    def opened(self, paths: Sequence[str]) -> Wish:
         """Files from an upload button."""
-        yield from self._uploads(lambda: ([uploaded_file(path) for path in paths], []), model, view)
+        return _wish_of_uploads(lambda: ([uploaded_file(path) for path in paths], []))
 
-    def dropped(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[Updates]:
+    def dropped(self, event: gr.EventData) -> Wish:
         """Files dropped on the tab or pasted."""
-        yield from self._uploads(lambda: dropped_files(event._data), model, view)
+        return _wish_of_uploads(lambda: dropped_files(event._data))
 
-    def chosen(self, model: str | None, view: View | None, event: gr.SelectData) -> Iterator[Updates]:
+    def chosen(self, event: gr.SelectData) -> Wish:
         """An example; it brings its own model if there is one."""
-        yield from self.open_list(self.examples, int(event.index), model, view)
+        return Wish(Playlist(self.examples, int(event.index)))
 
-    def stepped(self, model: str | None, view: View | None, playlist: Playlist, event: gr.EventData) -> Iterator[Updates]:
-        """The image before or after."""
-        after = playlist.step(1 if int(event.by) > 0 else -1)
-        if after.current is None or after == playlist:
-            yield _nothing(self.results)
-            return
-        yield from self._open(after, model, view)
+    def stepped(self, wish: Wish, playlist: Playlist, event: gr.EventData) -> Any:
+        """The image before or after the one that is open, or that is waited for."""
+        if not wish.waits(playlist):
+            wish = Wish(playlist)
+        after = wish.playlist.step(1 if int(event.by) > 0 else -1)
+        return gr.skip() if after.current is None or after == wish.playlist else Wish(after, wish.model)
 
     def switched(self, model: str | None, view: View | None, playlist: Playlist) -> Iterator[Updates]:
         """Another model: the same image again, if there is one."""
@@ -204,16 +221,6 @@ class InspectTab:
             why=str(event.why),
         )
 
-    def _uploads(self, given: Callable[[], tuple[list[Path], list[str]]], model: str | None, view: View | None) -> Iterator[Updates]:
-        try:
-            files, names = given()
-        except ImageError as error:
-            discard(view)
-            failed = handlers.failure("Nothing was inspected", f"{error}.")
-            yield self._updates(failed, Playlist(), self.value(failed, Playlist()), before=view)
-            return
-        yield from self.open_list(files, 0, model, view, names=names)
-
     def _once_more(self, playlist: Playlist, model: str | None, view: View | None, event: gr.EventData) -> Iterator[Updates]:
         """An event of an image that the session has let go: that is opened again. One that a later image has replaced: nothing."""
         if view is None and event.id and playlist.current is not None:
@@ -269,7 +276,15 @@ class InspectTab:
 
 def notice_value(notice: handlers.Notice) -> dict[str, Any]:
     """Value of the component "viewer" that shows a message in place of pictures."""
-    return fresh({"notice": asdict(notice)})
+    return fresh({"notice": dataclasses.asdict(notice)})
+
+
+def _wish_of_uploads(given: Callable[[], tuple[list[Path], list[str]]]) -> Wish:
+    try:
+        files, names = given()
+    except ImageError as error:
+        return Wish(problem=f"{error}.")
+    return Wish(Playlist(tuple(files), 0, tuple(names)))
 
 
 def _is_shown(view: View | None, event: gr.EventData) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from panda_core.ui.batch_tab import BatchTab
 from panda_core.ui.component import build_component
 from panda_core.ui.engine import Engine, ModelEntry
 from panda_core.ui.evaluate_tab import EvaluateTab
+from panda_core.ui.handlers import Playlist
 from panda_core.ui.history_tab import HistoryTab
 from panda_core.ui.inspect_tab import INSPECTING, SESSION_SECONDS, InspectTab, notice_value
 from panda_core.ui.models_tab import ModelsTab
@@ -31,6 +33,7 @@ from panda_core.ui.train_tab import TrainTab
 from panda_core.ui.uploads import field
 from panda_core.ui.video_tab import VideoTab
 from panda_core.ui.view import View
+from panda_core.ui.wishes import Wish
 
 HERE = Path(__file__).parent
 THEME_SWITCH = (HERE / "switch.js").read_text(encoding="utf-8")
@@ -59,6 +62,7 @@ def build_page(
         parts = _Page(engine, tuple(examples), history, (Path.home(), Path.cwd()) if roots is None else tuple(roots))
         opened = page.load(parts.load, parts.inspect.inputs, parts.entry, concurrency_limit=None, **QUIET)
         opened.then(parts.inspect.welcome, parts.inspect.inputs, parts.inspect.results, **INSPECTING)
+        opened.then(None, js=_name_pictures(examples), **QUIET)
     return page
 
 
@@ -167,53 +171,40 @@ class _Page:
 
     def _wire(self) -> None:
         tab = self.inspect
-        shown = [*tab.results, self.tabs]
-        self.open.upload(self._uploaded, [*tab.inputs, self.open], shown, **INSPECTING)
-        self.gallery.select(self._chosen, tab.inputs, shown, **INSPECTING)
+        tab.open_by(self.open.upload, tab.opened, self.open, tabs=self.tabs)
+        tab.open_by(self.gallery.select, tab.chosen, tabs=self.tabs)
         self.model.change(self.describe, self.model, self.card, trigger_mode="always_last", concurrency_limit=None, **QUIET)
         for changed in (self.train.models_event, self.models.models_event):
             listed = changed(self._follow, self.model, self.model, concurrency_limit=None, **QUIET)
             listed.then(tab.judged_again, [*tab.inputs, tab.playlist], tab.results, **INSPECTING)
-        self.batch.open_event(self._open_of_batch, tab.inputs, shown, **INSPECTING)
-        self.evaluate.open_event(self._open_of_evaluation, tab.inputs, shown, **INSPECTING)
+        tab.open_by(self.batch.open_event, self._open_of_batch, tabs=self.tabs)
+        tab.open_by(self.evaluate.open_event, self._open_of_evaluation, tabs=self.tabs)
         if self.history is not None:
             self.history.calibrated.then(self._list_models, self.model, self.model, concurrency_limit=None, **QUIET)
-            self.history.open_event(self._open_of_history, tab.inputs, shown, **INSPECTING)
+            tab.open_by(self.history.open_event, self._open_of_history, tabs=self.tabs)
 
-    def _uploaded(self, model: str | None, view: View | None, paths: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        yield from self._to_front(self.inspect.opened(model, view, paths))
-
-    def _chosen(self, model: str | None, view: View | None, event: gr.SelectData) -> Iterator[tuple[Any, ...]]:
-        yield from self._to_front(self.inspect.chosen(model, view, event))
-
-    def _open_of_batch(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
+    def _open_of_batch(self, event: gr.EventData) -> Any:
         paths, index = self.batch.opened(event)
-        if paths:
-            yield from self._to_front(
-                self.inspect.open_list(paths, index, model_of_result(self.engine, self.batch.model_of(event), model), view)
-            )
+        return self._wish(paths, index, self.batch.model_of(event)) if paths else gr.skip()
 
-    def _open_of_evaluation(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
+    def _open_of_evaluation(self, event: gr.EventData) -> Any:
         paths, index, judge = self.evaluate.opened(event)
-        if paths:
-            yield from self._to_front(self.inspect.open_list(paths, index, model_of_result(self.engine, judge, model), view))
+        return self._wish(paths, index, judge) if paths else gr.skip()
 
-    def _open_of_history(self, model: str | None, view: View | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
+    def _open_of_history(self, event: gr.EventData) -> Any:
         assert self.history is not None
         try:
             opened = self.history.opened(event)
         except PandaError as error:
             gr.Warning(str(error))
-            return
+            return gr.skip()
         names = [entry.name for entry in opened.entries]
-        model = model_of_result(self.engine, opened.entries[opened.index].model, model)
-        yield from self._to_front(self.inspect.open_list(opened.paths, opened.index, model, view, names=names))
+        return self._wish(opened.paths, opened.index, opened.entries[opened.index].model, names=names)
 
-    @staticmethod
-    def _to_front(updates: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-        """The same updates, the first of which brings the tab Inspect to the front: after it a person may have gone elsewhere."""
-        for number, update in enumerate(updates):
-            yield *update, gr.skip() if number else gr.Tabs(selected="inspect")
+    def _wish(self, paths: Sequence[Path], index: int, model: str | None, *, names: Sequence[str] = ()) -> Wish:
+        """A result to be opened with the model that gave it, so that it shows the same verdict; with the picked one if that is unusable."""
+        usable = any(entry.name == model and not entry.problem for entry in self.engine.models())
+        return Wish(Playlist(tuple(paths), index, tuple(names)), model if usable else None)
 
     def _recalibrate(self, model: str, normal: list[Path], anomalous: list[Path], name: str) -> str:
         from panda_core.feedback import recalibrate
@@ -258,9 +249,10 @@ class _Page:
         return panels.model_panel(next((entry for entry in self.engine.models() if entry.name == model), None))
 
 
-def model_of_result(engine: Engine, wanted: str | None, picked: str | None) -> str | None:
-    """The model that gave a result, so that opening it shows the same verdict; the picked one where that is no longer usable."""
-    return wanted if any(entry.name == wanted and not entry.problem for entry in engine.models()) else picked
+def _name_pictures(examples: Sequence[Path]) -> str:
+    """Script that names the examples for screen readers: Gradio calls them "Thumbnail 1 of 6"."""
+    names = json.dumps([path.stem.replace("_", " ") for path in examples])
+    return f"() => document.querySelectorAll('#examples .thumbnail-item').forEach((one, at) => {{ one.ariaLabel = {names}[at]; }})"
 
 
 def _fragment(html: str, name: str, *, render: bool = True) -> gr.HTML:

@@ -43,6 +43,8 @@ def build_theme() -> gr.themes.Base:
         input_background_fill_dark="#141e30",
         input_border_color="#c9d2dc",
         input_border_color_dark="#2c3c55",
+        input_placeholder_color="#51606f",
+        input_placeholder_color_dark="#9aa8b8",
         input_border_width="1px",
         input_border_width_dark="1px",
         button_primary_background_fill="#1d5fd6",

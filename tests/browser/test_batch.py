@@ -175,6 +175,18 @@ def test_a_folder_becomes_a_table_of_verdicts(visit: BatchVisit, images: Path) -
     visit.expect_calm()
 
 
+def test_a_filter_from_before_that_hides_every_row_is_named_when_the_batch_is_done(visit: BatchVisit, images: Path, place: Path) -> None:
+    visit.inspect_folder(images)
+    visit.wait_for_all(41)
+    visit.page.fill(".batch-filter", "scab")
+    visit.inspect_folder(draw_slow(place / "filtered", 3))
+    visit.wait_for_all(3)
+    assert visit.page.inner_text(".sheet-empty") == "No image matches. Choose “All” and clear the text."
+    visit.page.fill(".batch-filter", "slow_002")
+    assert visit.column(1) == ["slow_002.png"]
+    visit.expect_calm()
+
+
 def test_both_sliders_change_the_table_and_the_boundary_needs_no_server(visit: BatchVisit, images: Path) -> None:
     visit.inspect_folder(images)
     visit.wait_for_all(41)

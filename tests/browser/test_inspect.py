@@ -136,6 +136,37 @@ def test_the_app_inspects_with_a_real_model_and_the_slider_decides(
     assert visit.hosts == {"127.0.0.1"}
 
 
+def test_the_last_click_wins_and_steps_add_up_while_an_image_is_inspected(visit: Visit, serve: Callable[..., Any], tmp_path: Path) -> None:
+    for number in range(1, 7):
+        draw_spot(tmp_path / f"{number}.png", strength=100 + 20 * number)
+    visit.open(serve(f"examples={tmp_path}", "slow").url)
+    visit.page.wait_for_selector('.viewer[data-name="2.png"]')
+    pictures = visit.page.locator("#examples .thumbnail-item")
+    for number in (0, 3, 4, 2):
+        pictures.nth(number).click()
+        visit.page.wait_for_timeout(350)
+    visit.page.wait_for_selector('.viewer[data-name="3.png"]')
+    visit.page.wait_for_timeout(2500)
+    assert "3 / 6" in visit.text(".steps"), "nothing of the clicks before comes late"
+
+    pictures.nth(0).click()
+    visit.page.wait_for_selector('.viewer[data-name="1.png"]')
+    visit.page.locator(".pane:visible").first.click()
+    for _ in range(4):
+        visit.page.keyboard.press("ArrowRight")
+        visit.page.wait_for_timeout(250)
+    visit.page.wait_for_selector('.viewer[data-name="5.png"]')
+
+    visit.page.keyboard.press("ArrowLeft")
+    visit.page.keyboard.press("ArrowLeft")
+    pictures.nth(5).click()
+    visit.page.wait_for_selector('.viewer[data-name="6.png"]')
+    visit.page.wait_for_timeout(2500)
+    assert "6 / 6" in visit.text(".steps"), "the last of several ways to open an image wins"
+    assert visit.page.get_by_role("button", name="4", exact=True).count() == 1, "an example is called by its name"
+    assert visit.complaints == []
+
+
 def call_inspect(url: str, image: dict[str, Any]) -> str:
     """The answer stream of one call of the public endpoint, as text."""
     body = json.dumps({"data": [image, "leaf"]}).encode()

@@ -59,3 +59,49 @@ def test_the_page_looks_as_before(chromium: Any, served: Any, tmp_path: Path, ta
         return
     different = sum(a != b for a, b in zip(found, stored[name], strict=True)) / len(found)
     assert different <= ALLOWED, f"{name}: {different:.0%} of the picture's gradients changed"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_keyboard_sees_where_it_is(chromium: Any, served: Any, tmp_path: Path, theme: str) -> None:
+    """Also on what Gradio takes the outline from, and where something around it cuts off what is outside."""
+    visit = Visit(chromium)
+    visit.open(f"{served.url}?__theme={theme}")
+    visit.choose_file(draw_spot(tmp_path / "spot.png"))
+    visit.verdict("anomalous")
+    for tab, selector in (
+        ("Inspect", ".link input"),
+        ("Inspect", "#model input"),
+        ("Batch", "#batch-folder textarea, #batch-folder input"),
+        ("Evaluate", ".evaluate input[type=checkbox]"),
+        ("Train", ".train-tick input"),
+    ):
+        visit.page.get_by_role("tab", name=tab).click()
+        place = visit.page.locator(selector).first
+        place.scroll_into_view_if_needed()
+        box = place.bounding_box()
+        clip = {"x": box["x"] - 12, "y": box["y"] - 12, "width": min(box["width"], 200) + 24, "height": box["height"] + 24}
+        pictures = []
+        for focused in (False, True):
+            place.evaluate("(element, focused) => focused ? element.focus() : element.blur()", focused)
+            visit.page.keyboard.press("Shift")  # by keyboard, not by mouse
+            visit.page.wait_for_timeout(300)
+            pictures.append(cv2.imdecode(np.frombuffer(visit.page.screenshot(clip=clip), np.uint8), cv2.IMREAD_COLOR).astype(int))
+        changed = int((np.abs(pictures[0] - pictures[1]).max(axis=2) > 60).sum())
+        assert changed > 2 * min(box["width"], 200), f"{selector}: {changed} pixels"
+    visit.context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_hint_in_an_empty_field_can_be_read(chromium: Any, served: Any, theme: str) -> None:
+    visit = Visit(chromium)
+    visit.open(f"{served.url}?__theme={theme}")
+    visit.page.get_by_role("tab", name="Batch").click()
+    colours = visit.page.locator("#batch-folder textarea, #batch-folder input").first.evaluate(
+        """field => [getComputedStyle(field, '::placeholder').color, getComputedStyle(field).backgroundColor]
+            .map(colour => colour.match(/[0-9.]+/g).slice(0, 3).map(Number))"""
+    )
+    shares = [np.array(colour) / 255 for colour in colours]
+    linear = [np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4) for share in shares]
+    darker, lighter = sorted(float(light @ (0.2126, 0.7152, 0.0722)) for light in linear)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5, "WCAG 2.2, AA"
+    visit.context.close()

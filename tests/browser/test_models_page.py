@@ -23,6 +23,8 @@ def test_copy_rename_export_delete_undo_import(chromium: Any, serve: Callable[..
     page.locator("#models [role=row]", has_text="Grey").click()
     assert page.locator(".models-actions button:has-text('Delete')").is_disabled(), "what came with the program stays"
 
+    assert all(page.locator("#models [role=columnheader] button").all_text_contents()), "a button without a name"
+
     page.fill(".models-name input", "Mine")
     page.click(".models-name button:has-text('Copy')")
     page.wait_for_selector(".models-card h2:text-is('Mine')")

@@ -156,6 +156,23 @@ def test_a_check_of_another_folder_is_not_shown_and_not_disturbed(studio: Visit,
     page.wait_for_selector(".train-survey:not([hidden])")
 
 
+def test_what_is_under_way_is_shown_beside_the_button_that_began_it(studio: Visit, images: Path) -> None:
+    page = studio.page
+    page.fill(".train input[name=folder]", str(images / "train" / "good"))
+    page.click(".train-advanced summary")
+    for button in (".train-estimate", ".train-start"):
+        page.locator(button).scroll_into_view_if_needed()
+        page.click(button)
+        page.wait_for_selector(".train-progress:visible")
+        below = page.locator(".train-progress").bounding_box()["y"] - page.locator(button).bounding_box()["y"]
+        assert abs(below) < 40, "it is far from where the person looks"
+        page.locator(".train-progress button").click()
+        page.wait_for_selector(".train-progress", state="hidden")
+    page.click(".train-check")
+    page.wait_for_selector(".train-progress:visible")
+    assert page.locator(".train-source + .train-progress").count() == 1
+
+
 def test_a_wrong_field_that_is_folded_away_is_brought_into_sight(studio: Visit, images: Path) -> None:
     page = studio.page
     page.fill(".train input[name=folder]", str(images / "train" / "good"))

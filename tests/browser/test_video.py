@@ -140,6 +140,32 @@ def test_keys_step_and_play_and_the_timeline_seeks(visit: Screen, page_url: str,
     visit.blameless()
 
 
+def test_a_frame_that_comes_late_does_not_show_in_the_camera_view(visit: Screen, page_url: str, root: Path) -> None:
+    visit.score(page_url, root / "clip")
+    visit.shown(0)
+    drawn = """() => {
+        const canvas = document.querySelector('.video-canvas');
+        return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value > 0);
+    }"""
+    assert visit.page.evaluate(drawn)
+    # In one go: the frame is asked for and not there yet, and thresholds come with an answer of the server.
+    visit.page.evaluate(
+        """() => {
+            document.querySelector('.video-next').click();
+            document.querySelector('.video-modes [data-mode=camera]').click();
+            document.querySelector('.boundary-range').dispatchEvent(new Event('input'));
+        }"""
+    )
+    visit.page.wait_for_timeout(800)
+    assert not visit.page.evaluate(drawn)
+    assert not visit.page.is_visible(".video-verdict")
+    visit.page.click(".video-modes [data-mode=file]")
+    visit.page.wait_for_selector(".video-verdict:visible")
+    visit.shown(1)
+    assert visit.page.evaluate(drawn)
+    visit.blameless()
+
+
 def test_an_upload_is_scored_and_exported(visit: Screen, page_url: str, root: Path, tmp_path: Path) -> None:
     hostile = tmp_path / "a <img src=x onerror=alert(1)>.webm"
     shutil.copyfile(root / "clip.webm", hostile)

@@ -34,6 +34,15 @@ def page(chromium: Any, served: Any) -> Iterator[Visit]:
     made.context.close()
 
 
+@pytest.fixture(autouse=True)
+def taken_back(page: Visit) -> Iterator[None]:
+    """What a test has moved does not reach the next."""
+    yield
+    reset = page.page.locator(".thresholds .reset")
+    if reset.is_visible() and reset.is_enabled():
+        reset.click()
+
+
 def draw_blots(path: Path, *, size: int = 256) -> Path:
     """Blots of different sizes and strengths on grey."""
     image = np.full((size, size, 3), 60, np.uint8)
@@ -183,6 +192,38 @@ def test_linked_sliders_move_together_and_alone_when_unlinked(page: Visit, tmp_p
     page.press_slider("boundary", "End")
     assert page.slider("pixel") == own[1]
     page.page.check(".thresholds .link input")
+    page.page.click(".thresholds .reset")
+
+
+def test_what_was_moved_holds_for_the_next_image_until_it_is_taken_back(page: Visit, tmp_path: Path) -> None:
+    page.choose_file(draw_spot(tmp_path / "strong.png"), draw_spot(tmp_path / "weak.png", strength=60))
+    page.verdict("anomalous")
+    own = page.slider("boundary")
+    page.press_slider("boundary", "End")
+    moved, pixel = page.slider("boundary"), page.slider("pixel")
+    assert moved > own
+    page.page.locator(".steps button").last.click()
+    page.page.wait_for_selector('.viewer[data-name="weak.png"]')
+    page.settle()
+    assert (page.slider("boundary"), page.slider("pixel")) == (pytest.approx(moved), pytest.approx(pixel))
+    page.page.click(".thresholds .reset")
+    assert page.slider("boundary") == pytest.approx(own)
+    page.page.locator(".steps button").first.click()
+    page.page.wait_for_selector('.viewer[data-name="strong.png"]')
+    page.settle()
+    assert page.slider("boundary") == pytest.approx(own)
+
+
+def test_a_number_that_is_emptied_comes_back(page: Visit, tmp_path: Path) -> None:
+    page.inspect(draw_spot(tmp_path / "spot.png"))
+    for name in ("boundary", "pixel"):
+        box = page.page.locator(f".threshold.{name} input[type=number]")
+        for value in (box.input_value(), "2.5"):
+            box.fill(value)
+            box.press("Tab")
+            box.fill("")
+            box.press("Tab")
+            assert box.input_value() == value and page.slider(name) == pytest.approx(float(value), rel=1e-4)
     page.page.click(".thresholds .reset")
 
 

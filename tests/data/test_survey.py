@@ -83,7 +83,7 @@ def test_damaged_files_duplicates_and_near_duplicates_are_named(folder: Path) ->
     assert [Path(path).name for path, _ in found.unreadable] == ["text.png"]
     assert any({Path(path).name for path in group} >= {second.name, "nearly.png"} for group in found.near)
     said = " ".join(found.advice)
-    assert "cannot be read" in said and "same content" in said and "near-duplicates" in said
+    assert "cannot be read" in said and "same content" in said and "2 images come in 1 group of near-duplicates" in said
 
 
 def test_too_few_images_are_said_and_cannot_be_trained_on(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from panda_core.ui.handlers import Playlist
 from panda_core.ui.inspect_tab import IDLE, InspectTab, Mark
 from panda_core.ui.recording import Recorder, RecordingEngine
 from panda_core.ui.view import View, discard
+from panda_core.ui.wishes import Wish
 
 # Outside of an event Gradio takes an update for a new component.
 pytestmark = pytest.mark.filterwarnings("ignore:The value passed into gr.Dropdown")
@@ -51,7 +52,10 @@ class Seat:
         return self.shown
 
     def open(self, *paths: Path, index: int = 0) -> dict[str, Any]:
-        return self.take(self.tab.open_list(paths, index, "leaf", self.view))
+        return self.grant(Wish(Playlist(paths, index)))
+
+    def grant(self, wish: Wish) -> dict[str, Any]:
+        return self.take(self.tab.granted("leaf", self.view, self.playlist, wish))
 
     def event(self, **data: Any) -> Any:
         return SimpleNamespace(id=self.shown.get("id", ""), _data=data, **data)
@@ -110,7 +114,7 @@ def test_nothing_late_reaches_an_image_that_a_notice_has_replaced(
     seat.open(spot)
     late = seat.event(path=str(spot), _name="late")
     monkeypatch.setattr(inspect_tab, "dropped_files", lambda data: (_ for _ in ()).throw(ImageError("a.txt", "is no image")))
-    failed = seat.take(seat.tab.dropped("leaf", seat.view, seat.event()))
+    failed = seat.grant(seat.tab.dropped(seat.event()))
     assert failed["notice"]["title"] == "Nothing was inspected"
     assert seat.take(seat.tab.compared("leaf", seat.view, seat.playlist, late)) is failed
     assert seat.take(seat.tab.switched("leaf", seat.view, seat.playlist)) is failed, "the image before is not what was asked for"
@@ -136,8 +140,26 @@ def test_after_a_bad_image_the_arrows_go_on_and_another_model_looks_again(seat: 
     assert failed["notice"]["kind"] == "error" and failed["position"] == {"index": 1, "count": 2}
     again = seat.take(seat.tab.switched("leaf", seat.view, seat.playlist))
     assert again["notice"] == failed["notice"] and again["serial"] > failed["serial"], "an equal value would not reach the browser"
-    back = seat.take(seat.tab.stepped("leaf", seat.view, seat.playlist, seat.event(by=-1)))
+    back = seat.grant(seat.tab.stepped(Wish(seat.playlist), seat.playlist, seat.event(by=-1)))
     assert back["name"] == "spot.png" and back["position"] == {"index": 0, "count": 2}
+
+
+def test_steps_add_up_while_an_image_is_inspected_and_the_last_wish_is_the_one_that_is_granted(tmp_path: Path) -> None:
+    examples = [draw_spot(tmp_path / f"{number}.png") for number in range(6)]
+    engine = FakeEngine(LEAF)
+    seat = Seat(examples=examples, engine=engine)
+    shown = seat.take(seat.tab.welcome("leaf", None))
+    assert shown["position"]["index"] == 1
+    wish = seat.tab.wish.value
+    for by in (1, 1, 1, 1, 1, -1):  # nothing has been opened meanwhile; at the end of the list it stays
+        asked = seat.tab.stepped(wish, seat.playlist, seat.event(by=by))
+        wish = asked if isinstance(asked, Wish) else wish
+    assert wish.playlist.index == 4
+    last = seat.tab.chosen(SimpleNamespace(index=2))  # type: ignore[arg-type]
+    assert seat.grant(last)["name"] == "2.png"
+    assert seat.grant(wish)["name"] == "2.png" and engine.calls == 2, "what was asked for before is no longer wanted"
+    assert seat.grant(last)["name"] == "2.png" and engine.calls == 2, "one wish is granted once"
+    discard(seat.view)
 
 
 def test_masks_that_were_chosen_outlast_an_image_that_cannot_be_read(

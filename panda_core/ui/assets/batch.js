@@ -218,11 +218,11 @@ export class Batch {
     bar.ariaValueNow = String(Math.round(100 * share));
     bar.firstElementChild.style.width = `${100 * share}%`;
     this.find('.batch-pace').textContent = pace(job);
-    if (!this.known) this.table.setEmpty(`${job.what}…`);
+    this.table.setEmpty(this.known ? NO_MATCH : `${job.what}…`);
   }
 
   showEnd(job) {
-    if (!this.known) this.table.setEmpty(job.state === 'failed' ? IDLE : 'Nothing was inspected.');
+    this.table.setEmpty(this.known ? NO_MATCH : job.state === 'failed' ? IDLE : 'Nothing was inspected.');
   }
 
   showMessage(text, bad) {
@@ -287,7 +287,6 @@ export class Batch {
 
   filter() {
     const all = this.show === 'all' && !this.text;
-    if (this.known) this.table.setEmpty(NO_MATCH);
     this.table.setFilter(all ? null : row => (this.show === 'all' || this.verdict(row) === this.show) && row.name.toLowerCase().includes(this.text));
   }
 

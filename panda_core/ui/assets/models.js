@@ -24,7 +24,7 @@ class Models {
         {key: 'parent', label: 'Tuned from', kind: 'text', width: 110, wide: true},
         {key: 'size', label: 'Size', kind: 'number', width: 80, wide: true, format: bytes},
         {key: 'created', label: 'Made', kind: 'text', width: 100, wide: true, format: text => text && text.slice(0, 10)},
-        {key: 'own', label: '', kind: 'badge', width: 92, format: (own, row) => (row.problem ? {text: 'problem', tone: 'unreadable'} : {text: own ? 'yours' : 'shipped', tone: 'plain'})},
+        {key: 'own', label: 'Kind', kind: 'badge', width: 92, format: (own, row) => (row.problem ? {text: 'problem', tone: 'unreadable'} : {text: own ? 'yours' : 'shipped', tone: 'plain'})},
       ],
       onOpen: row => this.choose(row.id),
       onSelect: rows => rows[0] && this.choose(rows[0].id),

@@ -14,6 +14,15 @@ export function rangesOf({gauge, score, boundary, pixel_threshold: pixel, own, m
   };
 }
 
+/** Whether both thresholds start where they did for the image before. */
+export const sameStart = (before, next) => before.boundary.start === next.boundary.start && before.pixel.start === next.pixel.start;
+
+/** The ranges, made to hold `values`, which were moved on another image. */
+export function reaching(ranges, values) {
+  const wide = name => ({...ranges[name], low: Math.min(ranges[name].low, values[name]), high: Math.max(ranges[name].high, values[name])});
+  return {boundary: wide('boundary'), pixel: wide('pixel')};
+}
+
 /** Where the other slider stands when linked: the same share of the way from the model's value to the end on that side. */
 export function linked(value, from, to) {
   const side = value < from.start ? 'low' : 'high';

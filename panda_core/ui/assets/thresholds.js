@@ -1,5 +1,5 @@
 // The two sliders with their number boxes, the link between them, the way back, and saving as operating point.
-import {linked, rangesOf, settled, within} from './ranges.js';
+import {linked, rangesOf, reaching, sameStart, settled, within} from './ranges.js';
 import {node, number} from './text.js';
 
 const LINK_HELP = 'While linked, both sliders stand at the same share of the way from the model’s value to the end of their range: '
@@ -26,12 +26,16 @@ export function createThresholds({onMove, onRelease, onSave, onForget}) {
   element.setAttribute('aria-label', 'Thresholds');
   let ranges = null;
   let values = null;
+  let model = '';
 
   function open(payload) {
-    ranges = rangesOf(payload);
+    const next = rangesOf(payload);
+    const kept = payload.model === model && sameStart(ranges, next) ? values : null;
+    [ranges, model] = [kept ? reaching(next, kept) : next, payload.model];
     back.textContent = payload.operating_point ? 'Reset to the saved point' : 'Reset to the model’s own';
     forget.hidden = !payload.operating_point;
-    values = {boundary: ranges.boundary.start, pixel: ranges.pixel.start};
+    // What a person has moved holds for the next image of the same model, until it is taken back or the model's own thresholds change.
+    values = kept ?? {boundary: ranges.boundary.start, pixel: ranges.pixel.start};
     for (const name of ['boundary', 'pixel']) rows[name].open(ranges[name]);
     form.close();
     put();
@@ -78,28 +82,32 @@ function createRow(name, label, onMove, onRelease) {
   const box = node('input', {type: 'number', step: 'any'});
   const start = node('i', {className: 'start', title: 'Where the model has it'});
   let range = null;
+  let at = null;
   slider.setAttribute('aria-label', label);
   box.setAttribute('aria-label', `${label}, as a number`);
   slider.addEventListener('input', () => onMove(name, settled(slider.valueAsNumber, range)));
   box.addEventListener('change', () => {
-    if (Number.isFinite(box.valueAsNumber)) onMove(name, within(box.valueAsNumber, range));
+    if (!Number.isFinite(box.valueAsNumber)) { put(at); return; }
+    onMove(name, within(box.valueAsNumber, range));
     onRelease();
   });
   const track = node('div', {className: 'track'}, slider, start);
   const element = node('div', {className: `threshold ${name}`}, node('span', {textContent: label}), box, track);
 
+  function put(value) {
+    at = value;
+    slider.value = value;
+    slider.style.setProperty('--at', (value - range.low) / (range.high - range.low));
+    slider.setAttribute('aria-valuetext', number(value));
+    box.value = Number(value.toPrecision(5));
+  }
+
   return {
-    element,
+    element, put,
     open(next) {
       range = next;
       Object.assign(slider, {min: range.low, max: range.high});
       start.style.setProperty('--at', (range.start - range.low) / (range.high - range.low));
-    },
-    put(value) {
-      slider.value = value;
-      slider.style.setProperty('--at', (value - range.low) / (range.high - range.low));
-      slider.setAttribute('aria-valuetext', number(value));
-      box.value = Number(value.toPrecision(5));
     },
   };
 }

@@ -174,11 +174,11 @@ class TrainForm {
     return {tab: this.tab, folder: this.field('folder').value, form: this.wanted()};
   }
 
-  /** Look through the folder; whether that went well. */
-  async check() {
+  /** Look through the folder, with the progress beside the button `by`; whether that went well. */
+  async check(by = '.train-check') {
     if (!(await this.loaded())) return false;
     const [basis, folder] = [this.basis(), this.field('folder').value];
-    const found = await this.prepare('check');
+    const found = await this.prepare('check', by);
     if (!found?.survey || this.field('folder').value !== folder) return false; // it is of another folder by now
     this.survey = found.survey;
     // A training that is changed and tried again knows by their content alone what was left out of it.
@@ -212,7 +212,7 @@ class TrainForm {
     if (!(await this.loaded())) return;
     this.forgetTime();
     const basis = this.basis();
-    const found = await this.prepare('estimate');
+    const found = await this.prepare('estimate', '.train-estimate');
     if (!found?.estimate || this.basis() !== basis) return; // it is of another folder by now
     const {seconds, device, images, whole} = found.estimate;
     const one = `About ${duration(seconds)} on ${device}, for ${images} images: measured on a few real steps just now.`;
@@ -220,9 +220,10 @@ class TrainForm {
   }
 
   /** Begin a preparation and follow it to its end; null where it was cancelled or failed, which is said, or another has taken its place. */
-  async prepare(what) {
+  async prepare(what, by) {
     if (!this.field('folder').value.trim()) { this.say('Type the folder of normal images, or upload some.'); return null; }
     this.say('');
+    this.placeProgress(by);
     const turn = ++this.turn;
     let now = await this.ask(what, this.request());
     if (turn === this.turn) this.job = now?.id;
@@ -236,6 +237,11 @@ class TrainForm {
     this.job = null;
     if (now?.message) this.say(now.message);
     return now && now.state === 'done' ? now : null;
+  }
+
+  /** In sight of who pressed the button: the form may be longer than the screen. */
+  placeProgress(by) {
+    this.find(by === '.train-check' ? '.train-source' : '.train-time').after(this.find('.train-progress'));
   }
 
   progress(now) {
@@ -256,6 +262,7 @@ class TrainForm {
   async take(files) {
     if (!files.length) return;
     this.say('');
+    this.placeProgress('.train-check');
     const kept = await this.send(files);
     this.halt = null;
     this.progress(null);
@@ -310,7 +317,7 @@ class TrainForm {
   /** Whether the folder, as it is to be used, has been checked, a person has seen what does not belong, and it is enough. */
   async lookedThrough() {
     const unseen = !this.survey;
-    if ((unseen || this.basis() !== this.checked) && !(await this.check())) return false;
+    if ((unseen || this.basis() !== this.checked) && !(await this.check('.train-start'))) return false;
     if (!this.survey.usable) this.say(this.survey.advice[0]);
     else if (unseen && this.survey.suspects.length) this.say('Some images are unlike the rest. Look at them below, leave out what is not normal, and start again.');
     else return true;

@@ -27,6 +27,11 @@ export class Player {
     if (this.follows && last >= 0) this.go(last); else this.label();
   }
 
+  /** Whether the stage is the player's: the camera draws on it, too, and frames may come when the person has gone over to that. */
+  onStage() {
+    return this.root.dataset.mode === 'file';
+  }
+
   clear() {
     this.pause();
     Object.assign(this, {now: -1, follows: true});
@@ -135,7 +140,7 @@ export class Player {
 
   /** The frame again, because the look has changed. */
   paint() {
-    if (!this.shown) return;
+    if (!this.shown || !this.onStage()) return;
     this.pen.drawImage(this.shown.picture, 0, 0, this.canvas.width, this.canvas.height);
     this.overlay.paint(this.pen, this.shown.map, this.look());
     this.canvas.dataset.frame = String(this.shown.row.id);
@@ -148,12 +153,11 @@ export class Player {
     const row = this.frames.row(this.now);
     const place = this.find('.video-place');
     const badge = this.find('.video-verdict');
-    badge.hidden = !row;
+    if (this.onStage()) badge.hidden = !row;
     place.textContent = row ? `${clock(row.seconds)} · frame ${row.index}` : '';
     if (!row) return;
     const verdict = row.score > this.look().boundary ? 'anomalous' : 'normal';
-    badge.dataset.tone = verdict;
-    badge.textContent = `${verdict} · score ${number(row.score)}`;
+    if (this.onStage()) Object.assign(badge, {textContent: `${verdict} · score ${number(row.score)}`}).dataset.tone = verdict;
     place.title = row.name || '';
     const seek = this.find('.video-seek');
     seek.value = String(this.now);
