@@ -179,6 +179,7 @@ class _Page:
             listed.then(tab.judged_again, [*tab.inputs, tab.playlist], tab.results, **INSPECTING)
         tab.open_by(self.batch.open_event, self._open_of_batch, tabs=self.tabs)
         tab.open_by(self.evaluate.open_event, self._open_of_evaluation, tabs=self.tabs)
+        self.evaluate.kept_event(self.describe, self.model, self.card, concurrency_limit=None, **QUIET)
         if self.history is not None:
             self.history.calibrated.then(self._list_models, self.model, self.model, concurrency_limit=None, **QUIET)
             tab.open_by(self.history.open_event, self._open_of_history, tabs=self.tabs)
