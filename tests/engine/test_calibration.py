@@ -63,7 +63,8 @@ def test_synthetic_ones_can_be_forced_past_labelled_ones(inspector: Inspector, g
 def test_the_tail_can_be_forced_and_needs_no_anomalies(inspector: Inspector, good: list[Path], scars: list[Path]) -> None:
     found = calibrate(inspector.model, good, anomalous_paths=scars, scoring=replace(SCORING, boundary="tail"))
     assert found.boundary.kind == "tail" and found.anomalous_scores.size == 0
-    assert found.boundary.value == pytest.approx(found.normal_scores[-1]), "so few images can only give the largest score"
+    largest, spread = found.normal_scores[-1], np.ptp(found.normal_scores)
+    assert largest < found.boundary.value < largest + 0.01 * spread, "so few images can only give the largest score"
 
 
 def test_too_few_normal_images_are_an_error_that_counts_them(inspector: Inspector, good: list[Path], tmp_path: Path) -> None:

@@ -312,10 +312,10 @@ def test_a_new_batch_takes_the_place_of_the_former(desk: Desk) -> None:
 
 
 def test_a_lost_connection_is_forgiven_for_a_while_then_all_is_freed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("panda_core.ui.work.KEEP", 0.5)
+    monkeypatch.setattr("panda_core.ui.work.KEEP", 2.0)
     session = desk.inspect("ann")
     desk.tab._leave(desk.person("ann"))
-    for _ in range(8):
+    for _ in range(25):
         time.sleep(0.1)
         desk.call("look", id=session.id, known=0)  # the connection is back
     assert session.batch is not None and session.batch.folder.exists()
