@@ -16,7 +16,7 @@ from panda_core.errors import ImageError
 from panda_core.inspection import Boundary
 from panda_core.report import charts
 from panda_core.report.files import whole_file
-from panda_core.report.markup import KINDS, Subject, definitions, encoded, model_facts, number, region_note, share
+from panda_core.report.markup import ANOMALIES, KINDS, Subject, definitions, encoded, model_facts, number, region_note, share
 from panda_core.report.pictures import Inspect, inspect_again, small_overlay
 
 HERE = Path(__file__).parent
@@ -96,12 +96,13 @@ def _thresholds(results: Results) -> str:
     used, calibration = results.boundary, results.calibration
     if used is None or calibration is None:
         return '<p class="note">No image could be read.</p>'
+    anomalies = ANOMALIES[calibration.source]
     facts = [
         ("Image boundary", f"{number(used.value)}, {KINDS[used.kind]}. {escape(used.reason)}"),
         ("False alarms", _alarms(used)),
-        ("Misses", f"{share(used.miss_rate)} of the anomalous calibration images" if used.miss_rate is not None else "not known"),
+        ("Misses", f"{share(used.miss_rate)} of the {anomalies} of the calibration" if used.miss_rate is not None else "not known"),
         ("Pixel threshold", f"{number(results.pixel_threshold)} standard deviations of normal images"),
-        ("Calibrated with", f"{calibration.count} normal images, {calibration.anomalous_scores.size} anomalous"),
+        ("Calibrated with", f"{calibration.count} normal images, {calibration.anomalous_scores.size} {anomalies}"),
     ]
     if used.kind == "manual" and calibration.boundary.kind != "manual":
         own = calibration.boundary

@@ -194,7 +194,7 @@ def _threshold_value(results: Results) -> dict[str, Any] | None:
     if calibration is None or used is None:
         return None
     usual = boundary_in_use(calibration)
-    said = f"Boundary {KINDS[used.kind]}.", known_rates(used, "the calibration images"), region_note(results.ignored)
+    said = f"Boundary {KINDS[used.kind]}.", known_rates(used, "the calibration images", calibration.source), region_note(results.ignored)
     return {
         "own": usual.value,
         "boundary": used.value,

@@ -100,6 +100,7 @@ def test_every_export_says_that_the_model_looks_at_its_region_only(batch: Batch,
 def test_what_a_tail_guarantees_is_not_called_a_count() -> None:
     counted = Boundary(1.0, "synthetic", "", false_alarm_rate=0.05, miss_rate=0.2)
     assert known_rates(counted, "the images") == "On the images: 5.0 % false alarms, 20.0 % misses."
+    assert known_rates(counted, "the images", "synthetic").endswith("false alarms, 20.0 % of the synthetic anomalies missed.")
     tail = replace(counted, kind="tail", false_alarm_rate=1 / 7)
     promise = "At most 14.3 % of new normal images should be called anomalous."
     assert known_rates(tail, "the images") == f"{promise} On the images: 20.0 % misses."
