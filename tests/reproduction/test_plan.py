@@ -6,8 +6,20 @@ import pytest
 
 from panda_core.errors import ConfigError
 from panda_core.presets import PRESETS
-from panda_core.reproduction.plan import BUDGETS, DEAREST, FIRST, FURTHER, IN_FIG3, LEAVE_ONE_OUT, QUICK, REDUCED, SEEDED, chosen, make_plan
-from panda_core.reproduction.systems import NETWORKS, SYSTEMS, of_role
+from panda_core.reproduction.plan import (
+    BUDGETS,
+    FIRST,
+    FURTHER,
+    IN_FIG3,
+    LEAVE_ONE_OUT,
+    QUICK,
+    REDUCED,
+    SEEDED,
+    SEEDED_FIRST,
+    chosen,
+    make_plan,
+)
+from panda_core.reproduction.systems import NETWORKS, SYSTEMS, of_role, records_of
 
 ALL = ("table1", "table2", "table3", "fig3", "figures")
 
@@ -32,10 +44,13 @@ def test_every_system_has_a_run_on_every_set_of_its_table() -> None:
 
 def test_only_panda_gets_further_seeds_and_at_least_three() -> None:
     jobs = make_plan(ALL)
-    assert {job.system for job in jobs if job.seed} == set(SEEDED)
+    seeded = (*SEEDED, *SEEDED_FIRST)
+    assert {job.system for job in jobs if job.seed} == set(seeded)
+    variants = {system.name for system in of_role("panda")}
+    assert variants == {record.name for system in seeded for record in records_of(system)}, "a variant of PANDA without further seeds"
     for target in (*FIRST, *FURTHER):
-        for system in SEEDED:
-            few = system == DEAREST and target in FURTHER
+        for system in seeded:
+            few = system in SEEDED_FIRST and target in FURTHER
             assert {job.seed for job in jobs if job.target == target and job.system == system} == ({0} if few else {0, 1, 2})
 
 
