@@ -5,6 +5,7 @@ The same code runs for one process and for one of several; only rank 0 writes.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -246,6 +247,7 @@ def make_fabric(config: Config, device: str, devices: int, machines: int = 1) ->
             f"{machines} machines are to train together, and {', '.join(missing)} is not set. On each machine set NODE_RANK to 0, 1, ... "
             "and MASTER_ADDR and MASTER_PORT to the address of the first and a free port there."
         )
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its advice on precision is for programmers
     chosen: int | list[int] = [picked.index] if picked.index is not None and devices == 1 else devices
     return Fabric(
         accelerator=picked.type,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -244,6 +245,14 @@ def test_machines_that_could_not_find_each_other_are_told_how(toy_folder: Path, 
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(TrainingError, match=r"NODE_RANK, MASTER_ADDR, MASTER_PORT is not set"):
         make_fabric(preset("tiny"), "cpu", 1, 2)
+
+
+def test_the_library_that_moves_tensors_says_nothing_of_its_own() -> None:
+    speaker = logging.getLogger("lightning_fabric.utilities.rank_zero")
+    logging.getLogger("lightning_fabric").setLevel(logging.INFO)  # as it sets itself when it is imported
+    assert speaker.isEnabledFor(logging.INFO)
+    make_fabric(preset("tiny").override(**{"train.precision": "bf16"}), "cpu", 1)
+    assert not speaker.isEnabledFor(logging.INFO) and speaker.isEnabledFor(logging.WARNING)
 
 
 def test_two_processes_train_one_model(toy_folder: Path, tmp_path: Path) -> None:

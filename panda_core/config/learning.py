@@ -105,7 +105,7 @@ class TrainConfig:
     clip: float = 0.0
     """Largest gradient norm; 0 does not clip."""
     precision: Precision = "auto"
-    """``auto`` takes bf16 autocast only where the device computes bf16 in hardware."""
+    """``auto`` takes bf16 autocast only on a processor that computes bf16 in hardware; a GPU computes in fp32."""
     channels_last: bool = True
     """Memory order of images; a matter of speed only."""
     pretext_steps: int = 1000

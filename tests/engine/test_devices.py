@@ -50,18 +50,15 @@ def test_an_older_torch_without_the_probes_computes_fp32(monkeypatch: pytest.Mon
     assert autocast_dtype(CPU) is None
 
 
-@pytest.mark.parametrize("native", [True, False])
-def test_a_gpu_gets_bf16_only_if_it_is_native(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: native or including_emulation)
-    assert autocast_dtype(CUDA) == (torch.bfloat16 if native else None)
-
-
-def test_mps_computes_fp32_by_itself() -> None:
-    assert autocast_dtype(MPS) is None
+@pytest.mark.parametrize("device", [CUDA, MPS])
+def test_a_gpu_computes_fp32_by_itself(monkeypatch: pytest.MonkeyPatch, device: torch.device) -> None:
+    for probe in PROBES:  # of its host's processor, which does not count
+        monkeypatch.setattr(torch.cpu, probe, lambda: True, raising=False)
+    assert autocast_dtype(device) is None
 
 
 def test_a_precision_asked_for_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     for probe in PROBES:
         monkeypatch.setattr(torch.cpu, probe, lambda: True, raising=False)
     assert autocast_dtype(CPU, "fp32") is None
-    assert autocast_dtype(CPU, "bf16") is torch.bfloat16
+    assert autocast_dtype(CPU, "bf16") is autocast_dtype(CUDA, "bf16") is torch.bfloat16
