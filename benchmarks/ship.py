@@ -155,16 +155,8 @@ def measure(inspector: Inspector, folder: Path, normals: Path, label: str) -> Me
     """AUROC with its interval on one test split, beside the trivial baseline fitted on that set's training normals."""
     report = evaluate(inspector, folder)
     defects = ", ".join(f"{name} {value:.2f}" for name, value in report.defect_auroc.items())
-    return Metric(
-        data=label,
-        auroc=report.auroc,
-        auroc_ci=report.auroc_ci,
-        normal=report.normal,
-        anomalous=report.anomalous,
-        trivial_auroc=trivial_baseline(list_images(normals), labelled_test(folder)),
-        pixel_auroc=report.pixel_auroc,
-        note=f"{defects}. At the boundary: {report.false_alarm_rate:.0%} false alarms, {report.miss_rate:.0%} missed.",
-    )
+    note = f"{defects}. At the boundary: {report.false_alarm_rate:.0%} false alarms, {report.miss_rate:.0%} missed."
+    return report.metric(label, trivial_auroc=trivial_baseline(list_images(normals), labelled_test(folder)), note=note)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,10 @@ class Card:
         """JSON-ready; ``from_dict`` gives back an equal card."""
         return json.loads(json.dumps(dataclasses.asdict(self)))  # type: ignore[no-any-return]
 
+    def to_json(self) -> str:
+        """As the file of the card holds it. Raises ValueError on a number that is not finite."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Card:
         """Strict inverse of ``to_dict``. Raises ModelError on another format version or a missing, unknown or misshapen field."""
@@ -234,7 +238,7 @@ def save_operating_point(folder: Path, point: OperatingPoint | None) -> Card:
         if _is_left_alone(folder):
             save_point(folder.name, card.sha256, point)
         else:
-            replace_text(folder / CARD_FILE, json.dumps(changed.to_dict(), indent=1, allow_nan=False), durable=True)
+            replace_text(folder / CARD_FILE, changed.to_json(), durable=True)
     except OSError as error:
         raise ModelError(
             f"{error.filename or folder} cannot be written ({error.strerror}). Make room, or copy the model to a folder of your own, "
@@ -253,7 +257,7 @@ def save_metric(folder: Path, metric: Metric) -> Card:
         raise ModelError(f"“{folder.name}” is not one of your own models, so its card stays as it is. Copy it; the copy is yours.")
     changed = dataclasses.replace(card, metrics=(*(one for one in card.metrics if one.data != metric.data), metric))
     try:
-        replace_text(folder / CARD_FILE, json.dumps(changed.to_dict(), indent=1, allow_nan=False), durable=True)
+        replace_text(folder / CARD_FILE, changed.to_json(), durable=True)
     except OSError as error:
         raise ModelError(f"{folder} cannot be written ({error.strerror}). Make room, or check its permissions.") from error
     return changed

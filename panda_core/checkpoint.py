@@ -8,7 +8,6 @@ calibration.*           maps (mean, std) and calibration scores
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import shutil
@@ -93,7 +92,7 @@ def save_model(folder: Path, model: Model, *, half: bool = False) -> None:
         (temporary / TENSOR_FILE).write_bytes(content)
         point = model.calibration.operating_point if model.calibration else None
         card = replace(model.card, calibration=numbers, sha256=_digest(content), operating_point=point)
-        (temporary / CARD_FILE).write_text(json.dumps(card.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
+        (temporary / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
         for name in (TENSOR_FILE, CARD_FILE):
             with (temporary / name).open("rb+") as file:
                 os.fsync(file.fileno())

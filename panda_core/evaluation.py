@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from panda_core.card import Metric
 from panda_core.data.folders import LabelledImage, labelled_test
 from panda_core.data.masks import read_mask
 from panda_core.errors import FolderError, ImageError
@@ -103,6 +104,19 @@ class Report:
             for one in self.images
         ]
         return asdict(replace(self, images=())) | {"images": images}
+
+    def metric(self, data: str, *, trivial_auroc: float | None, note: str = "") -> Metric:
+        """What a model's card says of it: ``data`` names the images, ``trivial_auroc`` is of colour statistics on the same ones."""
+        return Metric(
+            data=data,
+            auroc=self.auroc,
+            auroc_ci=self.auroc_ci,
+            normal=self.normal,
+            anomalous=self.anomalous,
+            trivial_auroc=trivial_auroc,
+            pixel_auroc=self.pixel_auroc,
+            note=note,
+        )
 
     def scores(self, *, anomalous: bool) -> NDArray[np.float64]:
         """Scores of one class, in the order of the folder."""

@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from panda_core.calibration import calibrate
-from panda_core.card import Card, DataCard, Metric, read_card, versions
+from panda_core.card import Card, DataCard, read_card, versions
 from panda_core.checkpoint import DetectorModule, Model, load_model, save_model
 from panda_core.comparison import compare, compare_reports
 from panda_core.config import Config
@@ -107,15 +107,7 @@ class Finishing:
             return None
         self.say("evaluate", "Measuring on the folder's test images.")
         report = self._on_test_images(Inspector(model))
-        metric = Metric(
-            data=f"{self.run.data.name} test",
-            auroc=report.auroc,
-            auroc_ci=report.auroc_ci,
-            normal=report.normal,
-            anomalous=report.anomalous,
-            trivial_auroc=trivial_baseline(self.splits.train, samples),
-            pixel_auroc=report.pixel_auroc,
-        )
+        metric = report.metric(f"{self.run.data.name} test", trivial_auroc=trivial_baseline(self.splits.train, samples))
         model.card = replace(model.card, metrics=(metric,))
         return report
 

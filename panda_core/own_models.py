@@ -75,7 +75,7 @@ def rename_model(model: str, name: str) -> Path:
     card = replace(read_card(folder), name=target.name, title=target.name)
     try:
         os.replace(folder, target)
-        replace_text(target / CARD_FILE, json.dumps(card.to_dict(), indent=1, allow_nan=False), durable=True)
+        replace_text(target / CARD_FILE, card.to_json(), durable=True)
     except OSError as error:
         raise ModelError(f"{folder} cannot be renamed ({error.strerror}). Close what uses its files, then try again.") from error
     _move_region(model, target.name)
@@ -141,7 +141,7 @@ def restore_model(token: str) -> Path:
 def export_model(model: str, file: Path) -> None:
     """Write a model as one zip file, which appears whole. Raises ModelError."""
     folder = find_model(model)
-    card = json.dumps(read_card(folder).to_dict(), indent=1, allow_nan=False)
+    card = read_card(folder).to_json()
     temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
@@ -215,7 +215,7 @@ def _put(name: str, source: Path) -> Path:
         shutil.copyfile(source / TENSOR_FILE, temporary / TENSOR_FILE)
         with (temporary / TENSOR_FILE).open("rb+") as file:
             os.fsync(file.fileno())
-        replace_text(temporary / CARD_FILE, json.dumps(card.to_dict(), indent=1, allow_nan=False), durable=True)
+        replace_text(temporary / CARD_FILE, card.to_json(), durable=True)
         os.rename(temporary, target)
     except OSError as error:
         raise ModelError(f"{target} cannot be written ({error.strerror}). Make room, or check the permissions.") from error

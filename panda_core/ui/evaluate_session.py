@@ -12,7 +12,7 @@ from typing import Any
 
 from panda_core.batch.job import Job, StoppedError
 from panda_core.batch.sources import LabelledSource
-from panda_core.card import Metric, find_listed, save_metric
+from panda_core.card import find_listed, save_metric
 from panda_core.errors import ModelError, PandaError
 from panda_core.evaluation import Report, auroc_difference, measure
 from panda_core.own_models import is_own
@@ -82,17 +82,9 @@ class EvaluateSession(Work):
         if self.source is None or not 0 <= number < len(self.measured):
             raise PandaError("There is no such result. Measure the folder again.")
         report = self.measured[number].report
-        metric = Metric(
-            data=f"{Path(self.source.title).name}{', within its region' if self._values[number]['region'] else ''}",
-            auroc=report.auroc,
-            auroc_ci=report.auroc_ci,
-            normal=report.normal,
-            anomalous=report.anomalous,
-            trivial_auroc=report.trivial_auroc,
-            pixel_auroc=report.pixel_auroc,
-            note=f"Measured in the app on {date.today().isoformat()}.",
-        )
-        save_metric(find_listed(report.model), metric)
+        data = f"{Path(self.source.title).name}{', within its region' if self._values[number]['region'] else ''}"
+        note = f"Measured in the app on {date.today().isoformat()}."
+        save_metric(find_listed(report.model), report.metric(data, trivial_auroc=report.trivial_auroc, note=note))
         self._values[number]["kept"] = True
         return f"Kept in the card of “{self.measured[number].title}”."
 
