@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from panda_core.batch.sources import Source
 from panda_core.errors import ImageError
 from panda_core.inspection import Boundary, Calibration, FloatMap, Inspection, Picture
-from panda_core.scoring.boundary import false_alarm_rate, miss_rate
-from panda_core.scoring.decision import BY_HAND, boundary_in_use, threshold_in_use
+from panda_core.scoring.decision import boundary_in_use, threshold_in_use
 from panda_core.scoring.maps import count_regions
 
 MAP_SIDE = 128
@@ -197,7 +196,7 @@ def rethreshold(batch: Batch, *, boundary: float | None = None, pixel_threshold:
     title, total, ignored = batch.source.title, len(batch.source.paths), batch.ignored
     if own is None:
         return Results(batch.model, title, rows, total, None, None, None, dict(batch.marks), ignored)
-    used = boundary_in_use(own) if boundary is None else _manual(own, boundary)
+    used = boundary_in_use(own, boundary)
     usual = threshold_in_use(own)
     threshold = usual if pixel_threshold is None else float(pixel_threshold)
     counts = _recount(batch, rows, threshold) if threshold != usual else {}
@@ -228,16 +227,6 @@ def _at(row: Row, boundary: float, count: int | None) -> Row:
         return row
     margin = row.score - boundary
     return replace(row, margin=margin, outcome="anomalous" if margin > 0 else "normal", regions=row.regions if count is None else count)
-
-
-def _manual(calibration: Calibration, value: float) -> Boundary:
-    return Boundary(
-        float(value),
-        "manual",
-        BY_HAND,
-        false_alarm_rate=false_alarm_rate(calibration.normal_scores, value),
-        miss_rate=miss_rate(calibration.anomalous_scores, value),
-    )
 
 
 def _recount(batch: Batch, rows: Sequence[Row], threshold: float) -> dict[int, int]:

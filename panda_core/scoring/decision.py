@@ -20,15 +20,20 @@ def decide(inspection: Inspection, *, boundary: float | None = None, pixel_thres
     Changes nothing; equal arguments give equal decisions. Raises ConfigError where a threshold is not finite.
     """
     calibration = inspection.calibration
-    used = boundary_in_use(calibration) if boundary is None else _manual(boundary, calibration, BY_HAND)
+    used = boundary_in_use(calibration, boundary)
     threshold = threshold_in_use(calibration) if pixel_threshold is None else _finite(pixel_threshold, "pixel_threshold")
     margin = inspection.score - used.value
     mask, found = regions(inspection.anomaly_map, threshold)
     return Decision(used, "anomalous" if margin > 0 else "normal", margin, threshold, mask, found)
 
 
-def boundary_in_use(calibration: Calibration) -> Boundary:
-    """The operating point's boundary, of kind ``manual`` with who set it and why; without one the model's own."""
+def boundary_in_use(calibration: Calibration, moved: float | None = None) -> Boundary:
+    """A boundary that was just moved; else the operating point's, with who set it and why; without one the model's own.
+
+    The first two are of kind ``manual`` and carry their rates on the calibration images. Raises ConfigError where one is not finite.
+    """
+    if moved is not None:
+        return _manual(moved, calibration, BY_HAND)
     point = calibration.operating_point
     if point is None:
         return calibration.boundary
