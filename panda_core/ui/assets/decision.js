@@ -10,13 +10,13 @@ const MARKS = {normal: ['Normal', 'N'], anomalous: ['Anomalous', 'A']};
 
 /**
  * {element, thresholds, open(payload), update(found, moving), clear(), mark(name)}.
- * `onMove`, `onRelease`, `onSave`, `onForget` as in thresholds.js; `onMark(name)`; `onPoint(index or -1)` and `onRegion(index)`
+ * `onMove`, `onRelease`, `onSave`, `onForget` as in thresholds.js; `onMark(name)`; `onPicture()`; `onPoint(index or -1)` and `onRegion(index)`
  * for rows of the list.
  */
-export function createCard({onMove, onRelease, onSave, onForget, onMark, onPoint, onRegion}) {
+export function createCard({onMove, onRelease, onSave, onForget, onMark, onPicture, onPoint, onRegion}) {
   const plot = createPlot();
   const thresholds = createThresholds({onMove, onRelease, onSave, onForget});
-  const verdict = createVerdict(plot.element, onMark);
+  const verdict = createVerdict(plot.element, onMark, onPicture);
   const [effect, source] = [node('p', {className: 'effect'}), node('p', {className: 'source'})];
   const parts = node('div');
   const list = createRegionList(onPoint, onRegion);
@@ -59,13 +59,15 @@ export function createCard({onMove, onRelease, onSave, onForget, onMark, onPoint
   return {element, thresholds, open, update, clear, mark: verdict.mark};
 }
 
-function createVerdict(plot, onMark) {
+function createVerdict(plot, onMark, onPicture) {
   const title = node('h2');
   const cells = Object.fromEntries(['Score', 'Boundary', 'Margin'].map(name => [name, node('dd')]));
   const numbers = node('dl', {}, ...Object.entries(cells).map(([name, cell]) => node('div', {}, node('dt', {textContent: name}), cell)));
   const rare = node('p', {className: 'rarity'});
   const marks = createMarks(onMark);
-  const element = node('section', {className: 'verdict'}, title, numbers, rare, plot, marks.element);
+  const keep = node('button', {type: 'button', className: 'keep', textContent: 'Save picture', onclick: onPicture});
+  keep.title = 'Save what is shown on the left, with the verdict, as a picture (S)';
+  const element = node('section', {className: 'verdict'}, title, numbers, rare, plot, node('div', {className: 'below'}, marks.element, keep));
   title.setAttribute('role', 'status');
   element.setAttribute('aria-label', 'Verdict');
 

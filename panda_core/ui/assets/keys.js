@@ -6,6 +6,7 @@ const KEYS = [
   ['[  ]', 'boundary down or up by 1 % of its range; with Shift by 5 %'],
   ['1 – 8, 0', 'views: all, mask, contour, anomaly map, reconstruction, residual, swipe, true mask; input'],
   ['N  A', 'mark the image as normal or anomalous; again takes the mark away'],
+  ['S', 'save what is shown, with the verdict, as a picture'],
   ['Z', 'fit the picture, or show it at 100 %'],
   ['+  −', 'zoom in or out'],
   ['R', 'thresholds back to the saved point, or to the model’s own'],
@@ -24,7 +25,7 @@ const OWN_ARROWS = 'input, [role=slider], [role=tab], [role=grid], [role=radio],
 
 /**
  * Listen for keys while `root` is on the screen; actions: step(by), nudge(share), view(key) -> boolean, mark(name), zoom(),
- * zoomBy(factor), reset(), help().
+ * zoomBy(factor), reset(), picture(), help().
  */
 export function bindKeys(root, actions) {
   const table = {
@@ -38,6 +39,7 @@ export function bindKeys(root, actions) {
     a: () => actions.mark('anomalous'),
     z: () => actions.zoom(),
     r: () => actions.reset(),
+    s: () => actions.picture(),
     '+': () => actions.zoomBy(1.3),
     '-': () => actions.zoomBy(1 / 1.3),
     '?': () => actions.help(),

@@ -30,6 +30,16 @@ export class Pane {
     this.#caption.addEventListener('click', () => onOpen(this.kind));
   }
 
+  /** Its name for people. */
+  static label(kind) {
+    return KINDS[kind].label;
+  }
+
+  /** The canvases to lay over each other, the lowest first. */
+  get layers() {
+    return this.#top.hidden ? [this.#base] : [this.#base, this.#top];
+  }
+
   /** Show another kind; null hides the pane. */
   setKind(kind) {
     this.kind = kind;

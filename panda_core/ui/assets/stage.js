@@ -7,6 +7,7 @@ import {addGestures} from './gestures.js';
 import {createNotice, createWord} from './notice.js';
 import {Pane} from './pane.js';
 import {valueAt} from './payload.js';
+import {drawSheet} from './picture.js';
 import {regionAt} from './regions.js';
 import {node, number} from './text.js';
 import {createTruth} from './truth.js';
@@ -132,6 +133,11 @@ export class Stage {
     if (!whole) return;
     this.element.toggleAttribute('data-zoomed', this.#camera.zoom > 1);
     this.#tell();
+  }
+
+  /** What is shown as one canvas, the whole image whatever the zoom, over `lines` of text. */
+  sheet(lines) {
+    return drawSheet(this.#panes.map(({kind}) => kind).filter(Boolean), this.#scene, lines);
   }
 
   /** Frame the region at this place of the list while the person points at it; -1 none. */

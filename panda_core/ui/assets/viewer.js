@@ -5,6 +5,7 @@ import {bindKeys, createHelp} from './keys.js';
 import {overlap} from './overlap.js';
 import {loadPayload, loadTruth} from './payload.js';
 import {createFinder, toOriginal} from './regions.js';
+import {saveSheet, wordsOf} from './picture.js';
 import {createRoiDialog} from './roi_dialog.js';
 import {Stage} from './stage.js';
 
@@ -32,7 +33,8 @@ class Viewer {
   #whole = false;
   #moving = false;
   #rest = 0;
-  #said = null;
+  #said = null; // verdict and regions at the thresholds that were painted last; null where nothing is shown
+  #share = 0;
 
   constructor(parts) {
     this.#parts = parts;
@@ -50,6 +52,7 @@ class Viewer {
       onSave: form => this.#save(form),
       onForget: () => this.#send('save', {boundary: null, pixel_threshold: null, who: '', why: ''}),
       onMark: name => this.#mark(name),
+      onPicture: () => this.#picture(),
       onPoint: index => this.#stage.point(index),
       onRegion: index => this.#stage.zoomTo(index),
     });
@@ -64,6 +67,7 @@ class Viewer {
       reset: () => this.#payload && this.#card.thresholds.reset(),
       mark: name => this.#mark(name),
       view: key => this.#stage.chooseByKey(key),
+      picture: () => this.#picture(),
       zoom: () => this.#stage.toggleZoom(),
       zoomBy: factor => this.#stage.zoomBy(factor),
       help: help.open,
@@ -94,7 +98,7 @@ class Viewer {
 
   #notice(notice) {
     this.#turn++;
-    this.#payload = this.#loaded = null;
+    this.#payload = this.#loaded = this.#said = null;
     this.#card.clear();
     this.#stage.notice(notice);
     this.#root.dataset.state = notice.kind;
@@ -108,6 +112,7 @@ class Viewer {
       this.#payload = payload;
       this.#loaded = loaded;
       this.#moving = false;
+      this.#said = null;
       this.#root.dataset.state = 'ready';
       this.#root.dataset.name = payload.name;
       this.#root.dataset.mark = payload.mark || '';
@@ -135,6 +140,7 @@ class Viewer {
     this.#stage.paint(found, agreed, this.#whole);
     const regions = toOriginal(found.regions, found.grid, this.#payload);
     this.#said = this.#card.update({share: found.share, regions, overlap: agreed}, this.#moving);
+    this.#share = found.share;
     this.#whole = false;
     this.#root.dataset.painted = String(1 + Number(this.#root.dataset.painted || 0));
   }
@@ -185,6 +191,14 @@ class Viewer {
     } catch (error) {
       this.#stage.say(`${file.name} did not arrive: ${error.message || error}`);
     }
+  }
+
+  // As the page says it now, moved thresholds included: nothing is asked of the server.
+  #picture() {
+    if (!this.#said) return;
+    const payload = {...this.#payload, mark: this.#root.dataset.mark};
+    const lines = wordsOf(payload, this.#card.thresholds.get(), this.#said, this.#share, new Date());
+    saveSheet(this.#stage.sheet(lines), payload.name);
   }
 
   #send(event, data) {
