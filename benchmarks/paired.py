@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.data.folders import labelled_test
-from panda_core.evaluation import NORMAL
 from panda_core.inspector import Inspector
-from panda_core.reproduction.measuring import device_words
+from panda_core.reproduction.measuring import device_words, labels_of
 from panda_core.runs import RunDir
 from panda_core.scoring import metrics
 
@@ -60,10 +59,8 @@ def main() -> None:
 def _measure(run: RunDir, device: str) -> tuple[NDArray[np.bool_], list[float], str]:
     """Labels and reconstruction errors of the set's test images, and on what."""
     inspector = Inspector.load(run.model_path, device=device)
-    data = run.data if (run.data / "test").is_dir() else run.data.parent
-    samples = labelled_test(data)
-    labels = np.array([sample.label != NORMAL for sample in samples])
-    return labels, [inspector.inspect(sample.path).errors["recon"] for sample in samples], device_words(inspector.device)
+    samples = labelled_test(run.data.parent)
+    return labels_of(samples), [inspector.inspect(sample.path).errors["recon"] for sample in samples], device_words(inspector.device)
 
 
 def _leads(labels: NDArray[np.bool_], base: list[list[float]], other: list[list[float]]) -> list[float]:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from serving import ROOT, Served
-from visit import FLAGS
+from visit import FLAGS, Visit
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +46,17 @@ def served() -> Iterator[Served]:
     running = Served()
     yield running
     running.close()
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Any, served: Any) -> Iterator[Visit]:
+    """One visit for the tests of a module that only call modules or open an image of their own."""
+    made = Visit(chromium)
+    made.open(served.url)
+    yield made
+    assert made.complaints == []
+    assert made.hosts <= {"127.0.0.1", ""}
+    made.context.close()
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +95,6 @@ def images(toy_folder: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def studio(chromium: Any, serve: Callable[..., Any], model_place: Path, images: Path, tmp_path: Path) -> Iterator[Any]:
     """The real page over real engine and jobs, its Train tab in front."""
-    from visit import Visit
-
     home = tmp_path / "home"
     flags = ("--port", "0", "--device", "cpu", "--model", "grey", "--folder", str(images.parent))
     app = serve(*flags, script=ROOT / "app.py", PANDA_MODELS=str(model_place), PANDA_HOME=str(home), OMP_NUM_THREADS="1")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,15 +15,6 @@ pytestmark = pytest.mark.browser
 EDGE = (48, 64, 255)
 """Of what is marked, in OpenCV's order."""
 GAP, LINE = 12, 22
-
-
-@pytest.fixture(scope="module")
-def page(chromium: Any, served: Any) -> Iterator[Visit]:
-    made = Visit(chromium)
-    made.open(served.url)
-    yield made
-    assert made.complaints == []
-    made.context.close()
 
 
 def save(page: Visit, folder: Path, how: str = "button") -> tuple[np.ndarray, str]:

@@ -23,17 +23,6 @@ from panda_core.ui.view import open_view
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def page(chromium: Any, served: Any) -> Iterator[Visit]:
-    """One page for the tests that only call modules or open an image of their own."""
-    made = Visit(chromium)
-    made.open(served.url)
-    yield made
-    assert made.complaints == []
-    assert made.hosts <= {"127.0.0.1", ""}
-    made.context.close()
-
-
 @pytest.fixture(autouse=True)
 def taken_back(page: Visit) -> Iterator[None]:
     """What a test has moved does not reach the next."""

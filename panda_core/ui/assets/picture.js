@@ -43,7 +43,7 @@ function layersOf(kind, scene, size) {
   return pane.layers;
 }
 
-function write(pen, text, x, y, size, weight = 400, most = undefined) {
+function write(pen, text, x, y, size, weight = 400, most) {
   pen.font = `${weight} ${size}px ${FONT}`;
   pen.fillText(text, x, y, most);
 }
