@@ -165,8 +165,9 @@ def _write(parts: list[What], plan: list[Job], places: Places) -> None:
     from panda_core.reproduction.failures import read_failures
     from panda_core.reproduction.figures import draw_all
     from panda_core.reproduction.formats import write_tables
+    from panda_core.reproduction.further_tables import all_tables
     from panda_core.reproduction.record import read_records
-    from panda_core.reproduction.tables import Results, all_tables
+    from panda_core.reproduction.tables import Results
 
     results = Results(read_records(places.out), read_failures(places.out))
     written = write_tables(places.out / "tables", all_tables(results, parts))

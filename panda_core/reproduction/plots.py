@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.errors import PandaError
+from panda_core.reproduction.further_tables import auprc_of
 from panda_core.reproduction.record import Record
 from panda_core.reproduction.systems import TRIVIAL
-from panda_core.reproduction.tables import Results, auprc_of, compared_systems, title_of
+from panda_core.reproduction.tables import Results, compared_systems, title_of
 
 NORMAL_COLOUR, ANOMALOUS_COLOUR = "#3b82c4", "#d9622b"
 

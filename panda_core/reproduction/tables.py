@@ -1,4 +1,4 @@
-"""Records -> the paper's tables, with what is missing shown as missing, and the paper's own numbers beside ours."""
+"""Records -> Tables I and II, with what is missing shown as missing, and the paper's own numbers beside ours."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from panda_core.reproduction.failures import Failure
-from panda_core.reproduction.paper import BESIDE, FIG_3_MEANS, PED1, TABLE_1, TABLE_2, TABLE_3
-from panda_core.reproduction.plan import ABLATED, FIRST, FURTHER, LEAVE_ONE_OUT, Target
+from panda_core.reproduction.paper import BESIDE, PED1, TABLE_1, TABLE_2
+from panda_core.reproduction.plan import Target
 from panda_core.reproduction.record import Record
-from panda_core.reproduction.systems import LOSSES, NETWORKS, PEERS, SYSTEMS, TRIVIAL, of_role
+from panda_core.reproduction.systems import PEERS, SYSTEMS, TRIVIAL, of_role
 from panda_core.scoring.resampling import seed_interval
 
 MISSING = "missing"
@@ -21,6 +21,10 @@ CI_NOTE = (
 ERRORS_NOTE = (
     "Mean errors are in each system's own unit. The adversarial error is 1 - C(x) of systems whose score holds it; of the others' "
     "discriminators the scores use features or nothing (anomalib's GANomaly has the figure all the same)."
+)
+RATES_NOTE = (
+    "False alarms, missed: shares of the normal and the anomalous test images on the wrong side of the boundary that each model placed "
+    "without knowing any anomaly, means over seeds."
 )
 FEATURES_NOTE = "PANDA's general perceptual loss and its perceptual evidence see with EfficientNet-Lite0; the paper's loss with VGG19."
 
@@ -93,7 +97,8 @@ def set_table(results: Results, target: Target) -> Table:
             words = ["" if name != "AUROC" else results.why_not(system, dataset, category) for name, _ in columns]
             rows.append((title_of(system), *words, "0", _printed(system, target)))
     rows[-1:-1] = _paper_only(target, len(columns))
-    notes = [CI_NOTE, _prevalence_note(measured), _paper_note(target), ERRORS_NOTE, FEATURES_NOTE, *_reductions(shown), *_machines(shown)]
+    notes = [CI_NOTE, _prevalence_note(measured), _paper_note(target), RATES_NOTE, ERRORS_NOTE, FEATURES_NOTE]
+    notes += [*reductions(shown), *_machines(shown)]
     return Table(
         f"{target.table}-{dataset}-{category}", f"{dataset}/{category}", header, tuple(rows), tuple(note for note in notes if note)
     )
@@ -105,11 +110,11 @@ Cell = Callable[[Sequence[Record]], str]
 def _columns(measured: Sequence[Record]) -> list[tuple[str, Cell]]:
     columns: list[tuple[str, Cell]] = [
         ("side, px", lambda found: str(found[0].size) if found[0].size else "as is"),
-        ("AUROC", lambda found: _with_interval(found[0].auroc, found[0].auroc_ci)),
-        ("AUROC over seeds", _over_seeds),
-        ("AUPRC, anomalous positive", lambda found: _with_interval(found[0].auprc, found[0].auprc_ci)),
-        ("AUPRC over seeds", lambda found: _over_seeds(found, of=lambda record: record.auprc)),
-        ("AUPRC, normal positive", lambda found: _with_interval(found[0].auprc_normal, found[0].auprc_normal_ci)),
+        ("AUROC", lambda found: with_interval(found[0].auroc, found[0].auroc_ci)),
+        ("AUROC over seeds", over_seeds),
+        ("AUPRC, anomalous positive", lambda found: with_interval(found[0].auprc, found[0].auprc_ci)),
+        ("AUPRC over seeds", lambda found: over_seeds(found, of=lambda record: record.auprc)),
+        ("AUPRC, normal positive", lambda found: with_interval(found[0].auprc_normal, found[0].auprc_normal_ci)),
     ]
     if any(record.eer is not None for record in measured):
         columns.append(("EER", lambda found: number(found[0].eer)))
@@ -118,6 +123,7 @@ def _columns(measured: Sequence[Record]) -> list[tuple[str, Cell]]:
         columns.append(("AUPRO", lambda found: number(found[0].aupro)))
     return [
         *columns,
+        ("false alarms, missed", _at_the_boundary),
         ("mean rec. error", lambda found: number(found[0].rec_err)),
         ("mean adv. error", lambda found: number(found[0].adv_err)),
         ("ms an image", lambda found: f"{fmean(r.ms_per_image for r in found):.3g}"),
@@ -131,13 +137,22 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _with_interval(value: float | None, interval: tuple[float, float] | None) -> str:
+def with_interval(value: float | None, interval: tuple[float, float] | None) -> str:
+    """ "0.923 (0.890–0.957)"; without brackets where there is no interval."""
     return number(value) if value is None or interval is None else f"{value:.3f} ({interval[0]:.3f}–{interval[1]:.3f})"
 
 
-def _over_seeds(found: Sequence[Record], *, of: Callable[[Record], float] = lambda record: record.auroc) -> str:
+def over_seeds(found: Sequence[Record], *, of: Callable[[Record], float] = lambda record: record.auroc) -> str:
+    """Mean over the records' seeds, from three on with its 95 % interval; a dash for a single one."""
     values = [of(record) for record in found]
-    return "–" if len(values) < 2 else _with_interval(fmean(values), seed_interval(values))
+    return "–" if len(values) < 2 else with_interval(fmean(values), seed_interval(values))
+
+
+def _at_the_boundary(found: Sequence[Record]) -> str:
+    """Means over the seeds of the rates at each model's own boundary; a dash for a system without one."""
+    rates = [(r.false_alarm_rate, r.miss_rate) for r in found]
+    known = [(false, missed) for false, missed in rates if false is not None and missed is not None]
+    return f"{fmean(f for f, _ in known):.0%}, {fmean(m for _, m in known):.0%}".replace("%", " %") if known else "–"
 
 
 def _printed(system: str, target: Target) -> str:
@@ -151,7 +166,7 @@ def _printed(system: str, target: Target) -> str:
         return "–"
     beside = (("EER", printed.eer), ("rec. error", printed.rec_err), ("adv. error", printed.adv_err), ("ms", printed.milliseconds))
     more = [f"{name} {value:g}" for name, value in beside if value is not None]
-    return ", ".join([_with_interval(printed.auroc, printed.interval), *more])
+    return ", ".join([with_interval(printed.auroc, printed.interval), *more])
 
 
 def _paper_only(target: Target, columns: int) -> list[tuple[str, ...]]:
@@ -182,7 +197,7 @@ def _prevalence_note(measured: Sequence[Record]) -> str:
     return " ".join(texts)
 
 
-def _reductions(shown: Iterable[Record], *, name: Callable[[Record], str] = lambda record: title_of(record.system)) -> list[str]:
+def reductions(shown: Iterable[Record], *, name: Callable[[Record], str] = lambda record: title_of(record.system)) -> list[str]:
     """What is reduced, and of which rows."""
     texts = _by((record.reduced, name(record)) for record in shown if record.reduced)
     return [f"Reduced to: {'; '.join(texts)}."] if texts else []
@@ -209,86 +224,16 @@ def overview_table(results: Results, name: str, targets: Sequence[Target]) -> Ta
     foreign = sorted({system for target in targets for system in results.foreign(target.dataset, target.category)})
     header = ("system", *(f"{target.dataset}/{target.category}" for target in targets))
     rows = tuple(
-        (title_of(system), *(_area(results, system, target.dataset, target.category) for target in targets))
+        (title_of(system), *(area(results, system, target.dataset, target.category) for target in targets))
         for system in (*systems, *foreign, TRIVIAL)
     )
     note = "AUROC: mean over the seeds there are; for a single seed with the 95 % bootstrap interval over test images."
     return Table(name, "AUROC on all sets", header, rows, (note,))
 
 
-def _area(results: Results, system: str, dataset: str, category: str) -> str:
+def area(results: Results, system: str, dataset: str, category: str) -> str:
+    """AUROC: the mean over seeds and their number, or one seed's with its interval, or why there is none."""
     found = results.of(system, dataset, category)
     if not found:
         return results.why_not(system, dataset, category).partition(":")[0]
-    return _with_interval(found[0].auroc, found[0].auroc_ci) if len(found) == 1 else f"{_over_seeds(found)}, {len(found)} seeds"
-
-
-def ablation_table(results: Results, target: Target) -> Table:
-    """Table III on one set: networks down, losses across, the paper's numbers beside."""
-    paper, how = BESIDE[target.dataset]
-    rows = []
-    for network, (_, words) in NETWORKS.items():
-        ours = [_area(results, f"ablation-{loss}-{network}", target.dataset, target.category) for loss in LOSSES]
-        rows.append((words, *ours, *(number(TABLE_3[paper][f"{loss}/{network}"]) for loss in LOSSES)))
-    trivial = _area(results, TRIVIAL, target.dataset, target.category)
-    rows.append((title_of(TRIVIAL), trivial, "", "", *([""] * len(LOSSES))))
-    header = ("network", *(f"{loss} loss" for loss in LOSSES), *(f"{loss} loss, the paper" for loss in LOSSES))
-    measured = [r for r in results.on(target.dataset, target.category) if r.system in SYSTEMS and SYSTEMS[r.system].role == "ablation"]
-    reductions = _reductions(measured, name=lambda record: f"{record.system.split('-')[1]} loss")
-    notes = ("AUROC with its 95 % bootstrap interval over test images.", f"The paper: {paper} ({how}).", FEATURES_NOTE, *reductions)
-    return Table(f"table3-{target.dataset}-{target.category}", f"Ablations, {target.dataset}/{target.category}", header, tuple(rows), notes)
-
-
-def leave_one_out_table(results: Results, dataset: str, *, positive: str) -> Table:
-    """AUPRC with each class left out in turn; ``positive``: "anomalous" or "normal", the class whose precision it is."""
-    records = [record for record in results.records if record.dataset == dataset]
-    classes = sorted({record.category for record in records})
-    systems = [s for s in (*SYSTEMS, *sorted({r.system for r in records} - set(SYSTEMS))) if any(r.system == s for r in records)]
-    rows = []
-    for system in sorted(systems, key=lambda name: name == TRIVIAL):
-        found = [results.of(system, dataset, category) for category in classes]
-        values = [auprc_of(one[0], positive) if one else (None, None) for one in found]
-        known = [value for value, _ in values if value is not None]
-        blanks = [results.why_not(system, dataset, category).partition(":")[0] for category in classes]
-        cells = [_with_interval(*value) if one else blank for one, value, blank in zip(found, values, blanks, strict=True)]
-        rows.append((title_of(system), *cells, number(fmean(known)) if len(known) == len(classes) else "–"))
-    shares = [next(r.prevalence for r in records if r.category == category) for category in classes]
-    chance = [share if positive == "anomalous" else 1 - share for share in shares]
-    if chance:
-        guessing = (f"guessing: share of {positive} test images", *map(number, chance), number(fmean(chance)))
-        rows.insert(len(rows) - (TRIVIAL in systems), guessing)
-    title = f"{dataset}: AUPRC with one class left out, {positive} positive"
-    notes = (
-        f"The class of the column plays the anomaly; precision and recall are those of the {positive} class.",
-        f"The paper prints a mean of {FIG_3_MEANS[dataset]:.2f} for PANDA-GAN without saying which class is positive. With normal as the "
-        "positive class, guessing gives about 0.9.",
-        "In brackets: 95 % bootstrap interval over test images, where it was computed; the mean over the classes has none.",
-        FEATURES_NOTE,
-        *_reductions(records),
-    )
-    return Table(f"fig3-{dataset}-{positive}-positive", title, ("system", *classes, "mean"), tuple(rows), notes)
-
-
-def auprc_of(record: Record, positive: str) -> tuple[float | None, tuple[float, float] | None]:
-    """AUPRC and its interval with the "anomalous" or the "normal" class as the positive one."""
-    return (record.auprc, record.auprc_ci) if positive == "anomalous" else (record.auprc_normal, record.auprc_normal_ci)
-
-
-def all_tables(results: Results, whats: Iterable[str]) -> list[Table]:
-    """The tables of these parts of the paper, overview first."""
-    whats, targets = set(whats), list(dict.fromkeys((*FIRST, *FURTHER, *_more_categories(results))))
-    tables = []
-    for what in ("table1", "table2"):
-        mine = [target for target in targets if target.table == what]
-        if what in whats:
-            tables += [overview_table(results, what, mine), *(set_table(results, target) for target in mine)]
-    if "table3" in whats:
-        tables += [ablation_table(results, target) for target in ABLATED]
-    if "fig3" in whats:
-        tables += [leave_one_out_table(results, d, positive=p) for d in LEAVE_ONE_OUT for p in ("anomalous", "normal")]
-    return tables
-
-
-def _more_categories(results: Results) -> list[Target]:
-    known = {record.category for record in results.records if record.dataset == "mvtec_ad"}
-    return [Target("mvtec_ad", category, "table2") for category in sorted(known)]
+    return with_interval(found[0].auroc, found[0].auroc_ci) if len(found) == 1 else f"{over_seeds(found)}, {len(found)} seeds"

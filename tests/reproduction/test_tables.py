@@ -11,9 +11,10 @@ from reproduction.made_up import made_up
 
 from panda_core.reproduction.failures import Failure
 from panda_core.reproduction.formats import comma_separated, latex, markdown, write_tables
+from panda_core.reproduction.further_tables import ablation_table, all_tables, errors_table, leave_one_out_table
 from panda_core.reproduction.plan import FIRST, FURTHER
 from panda_core.reproduction.systems import SYSTEMS
-from panda_core.reproduction.tables import Results, Table, ablation_table, all_tables, leave_one_out_table, overview_table, set_table
+from panda_core.reproduction.tables import Results, Table, overview_table, set_table
 
 ELPV = next(target for target in FIRST if target.dataset == "elpv")
 APPLE = next(target for target in FIRST if target.category == "apple")
@@ -39,7 +40,7 @@ def test_the_trivial_baseline_is_the_bottom_row_of_every_table() -> None:
     tables = [table for table in all_tables(results, WHATS) if table.rows]
     assert len(tables) > 10
     for table in tables:
-        if "fig3" not in table.name:
+        if "fig3" not in table.name and table.name != "errors":  # one class each; errors of one system
             assert table.rows[-1][0] == SYSTEMS["trivial"].title
     trivial = made_up(system="trivial", detector="trivial", preset="", dataset="mnist", category="0", size=0)
     fig3 = leave_one_out_table(Results([made_up(dataset="mnist", category="0"), trivial]), "mnist", positive="normal")
@@ -106,6 +107,26 @@ def test_the_papers_numbers_stand_beside_ours_and_are_labelled() -> None:
     assert row_of(plants, "PANDA, general")["the paper"] == "0.740 (0.730–0.750), rec. error 0.4, adv. error 0.993, ms 20"
     ablations = ablation_table(Results([made_up(system="ablation-pixel-full", auroc=0.66)]), ELPV)
     assert row_of(ablations, "two latents, E_high^1, E_low^1")["pixel loss, the paper"] == "0.420"
+
+
+def test_what_goes_wrong_at_the_boundary_stands_in_a_sets_table() -> None:
+    seeds = [made_up(seed=seed, false_alarm_rate=0.1 + seed / 10, miss_rate=0.5) for seed in range(2)]
+    table = set_table(Results([*seeds, made_up(system="vae", false_alarm_rate=None, miss_rate=None)]), ELPV)
+    assert row_of(table, "PANDA, general")["false alarms, missed"] == "15 %, 50 %"
+    assert row_of(table, "VAE")["false alarms, missed"] == "–"
+
+
+def test_each_error_stands_alone_beside_what_it_weighs() -> None:
+    alone = [{"recon": 0.8 + seed / 100, "adv_x": 0.3} for seed in range(3)]
+    seeds = [
+        made_up(system="best", seed=seed, auroc=0.9, error_auroc=errors, weights={"recon": seed / 4, "adv_x": 0.0})
+        for seed, errors in enumerate(alone)
+    ]
+    row = row_of(errors_table(Results(seeds), [ELPV, APPLE]), "elpv/mono")
+    assert row["reconstruction"].startswith("0.810 (0.7") and row["critic on the image"].startswith("0.300")
+    assert row["perceptual, local"] == "–" and row["the score"].startswith("0.900") and row["seeds"] == "3"
+    assert row["weights in it"] == "reconstruction 0.25"
+    assert len(errors_table(Results(seeds), [ELPV, APPLE]).rows) == 1
 
 
 def test_every_format_holds_every_cell(tmp_path: Path) -> None:
