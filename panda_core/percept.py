@@ -112,7 +112,7 @@ class PerceptualEvidence(nn.Module):
         if len(values) < MINIMUM_IMAGES:
             raise CalibrationError(f"A mode of normal images holds only {len(values)}; lower percept.modes ({self.config.modes}).")
         y = self._scaled(values.to(self.mu.device))[..., self.chosen].transpose(0, 1).contiguous()
-        held = torch.arange(len(values), device=y.device) % HOLD_OUT == 0
+        held = _held_out(len(values)).to(y.device)
         mean, factor = self._gaussians(y[:, ~held])
         distance = self._distance(y[:, held] - mean[:, None], factor)
         self.place_mean[mode] = distance.mean(dim=0)
@@ -128,7 +128,7 @@ class PerceptualEvidence(nn.Module):
     def _fit_pooled(self, mode: int, values: Tensor) -> None:
         """As `_fit_mode`, for the whole image."""
         x = self._summary(values.to(self.mu.device))
-        held = torch.arange(len(x), device=x.device) % HOLD_OUT == 0
+        held = _held_out(len(x)).to(x.device)
         gaussian = cast(PooledGaussian, self.pooled[mode])
         gaussian.fit(x[~held])
         gaussian.usual.copy_(_mean_and_spread(gaussian(x[held])))
@@ -228,6 +228,11 @@ class PerceptualEvidence(nn.Module):
 def _mean_and_spread(values: Tensor) -> Tensor:
     """(mean, standard deviation > 0); the mean size stands in for the deviation of a single value."""
     return torch.stack([values.mean(), (values.std() if len(values) > 1 else values.abs().mean()).clamp_min(1e-6)])
+
+
+def _held_out(count: int) -> Tensor:
+    """Which of ``count`` >= MINIMUM_IMAGES images are left out of the first fit: two at least, as a single one has no spread."""
+    return torch.arange(count) % (HOLD_OUT if count > HOLD_OUT else 2) == 0
 
 
 def _group(pooled: Tensor, modes: int) -> Tensor:

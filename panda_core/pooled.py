@@ -23,8 +23,9 @@ class PooledGaussian(nn.Module):
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:
         """Estimate from n x D features of normal images, n >= 2; fewer images than dimensions are enough, see `shrunk_covariance`."""
-        self.mu.copy_(x.double().mean(dim=0))
-        self.whitening.copy_(torch.linalg.cholesky(torch.linalg.inv(shrunk_covariance(x.double()))))
+        x = x.cpu().double()  # in this order: MPS has no float64
+        self.mu.copy_(x.mean(dim=0))
+        self.whitening.copy_(torch.linalg.cholesky(torch.linalg.inv(shrunk_covariance(x))))
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:

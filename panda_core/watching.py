@@ -105,7 +105,7 @@ class Watch:
 
 def _logits(adversarial: Tensor) -> list[float]:
     """C's logits from the errors 1 - C: B values in [0, 1], kept off the ends where a logit is infinite."""
-    chance = adversarial.double().clamp(1e-6, 1 - 1e-6).cpu()
+    chance = adversarial.cpu().double().clamp(1e-6, 1 - 1e-6)  # first off the device: MPS has no float64
     return [float(value) for value in torch.logit(1 - chance)]
 
 

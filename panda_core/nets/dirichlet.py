@@ -21,8 +21,9 @@ def inverse_digamma(y: Tensor) -> Tensor:
 
 
 def fit_dirichlets(mean_logs: Tensor) -> Tensor:
-    """Concentrations of maximum likelihood: mean log p of each of n samples, n x k -> n x k float64, by fixed-point iteration (Minka)."""
-    logs = mean_logs.double()
+    """Concentrations of maximum likelihood: mean log p of each of n samples, n x k -> n x k float64 on the CPU, by fixed-point iteration
+    (Minka)."""
+    logs = mean_logs.cpu().double()  # in this order: MPS has no float64
     found = torch.ones_like(logs)
     for _ in range(_ITERATIONS):
         found = inverse_digamma(torch.digamma(found.sum(dim=1, keepdim=True)) + logs)
@@ -67,5 +68,5 @@ class Dirichlets(nn.Module):
 
     def strangeness(self, log_p: Tensor) -> Tensor:
         """- sum_j (alpha_j - 1) log p_j, mean over the kinds: answers B x kinds x k -> B float32."""
-        weighed = (self.concentration.double() - 1) * log_p.double()
-        return -weighed.sum(dim=2).mean(dim=1).float()
+        weighed = (self.concentration.cpu().double() - 1) * log_p.cpu().double()  # MPS has no float64
+        return -weighed.sum(dim=2).mean(dim=1).float().to(log_p.device)

@@ -7,6 +7,9 @@ import torch
 
 from panda_core.devices import autocast_dtype, available, pick_device
 from panda_core.errors import PandaError
+from panda_core.nets.dirichlet import Dirichlets
+from panda_core.pooled import PooledGaussian
+from panda_core.watching import _logits
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
 PROBES = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
@@ -62,3 +65,41 @@ def test_a_precision_asked_for_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(torch.cpu, probe, lambda: True, raising=False)
     assert autocast_dtype(CPU, "fp32") is None
     assert autocast_dtype(CPU, "bf16") is autocast_dtype(CUDA, "bf16") is torch.bfloat16
+
+
+class WithoutFloat64(torch.Tensor):
+    """Stands for a tensor on MPS: its numbers must come to the processor before they become float64."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        answer = super().__torch_function__(func, types, args, kwargs or {})
+        if func is torch.Tensor.cpu:
+            return answer.as_subclass(torch.Tensor)
+        if isinstance(answer, cls) and answer.dtype == torch.float64:
+            raise TypeError("This device has no float64.")
+        return answer
+
+
+def on_mps(values: torch.Tensor) -> torch.Tensor:
+    return values.as_subclass(WithoutFloat64)
+
+
+def test_the_stand_in_refuses_float64() -> None:
+    with pytest.raises(TypeError, match="no float64"):
+        on_mps(torch.rand(4)).double()
+    assert on_mps(torch.rand(4)).cpu().double().dtype == torch.float64
+
+
+def test_nothing_asks_a_device_for_float64() -> None:
+    images = torch.rand(8, 6, generator=torch.Generator().manual_seed(0))
+    assert _logits(on_mps(images[0])) == _logits(images[0])
+    far, near = PooledGaussian(6), PooledGaussian(6)
+    far.fit(on_mps(images))
+    near.fit(images)
+    assert torch.equal(far.whitening, near.whitening)
+    answers = images[:6].log_softmax(dim=1)
+    densities = Dirichlets(6)
+    densities.fit(on_mps(answers))
+    expected = densities.strangeness(answers.expand(2, 6, 6))
+    densities.concentration = on_mps(densities.concentration)
+    assert torch.equal(densities.strangeness(on_mps(answers.expand(2, 6, 6))).as_subclass(torch.Tensor), expected)

@@ -52,6 +52,15 @@ def test_the_distance_rises_on_a_planted_square(percept: PerceptualEvidence) -> 
     assert normal.shape == (4,) and planted.min() > normal.max() + 1
 
 
+def test_the_fewest_images_have_a_spread_of_their_own() -> None:
+    evidence = PerceptualEvidence(CONFIG, pretrained=True)
+    evidence.fit([make_normals(4, seed=0)])
+    others = evidence.measure(make_normals(8, seed=1))[0]
+    for spread in (evidence.usual[0, 1], evidence.pooled[0].usual[1]):
+        assert float(spread) > 1e-3
+    assert all(bool((values.abs() < 100).all()) for values in others.values())
+
+
 def test_the_map_peaks_on_the_planted_square(percept: PerceptualEvidence) -> None:
     side = SIZE // GRID_STRIDE
     maps = percept.measure(plant(make_normals(4, seed=1)))[1]["percept"]
