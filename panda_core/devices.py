@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 import torch
@@ -55,13 +56,34 @@ def exact_float32(device: torch.device) -> Iterator[None]:
     For statistics that are fitted on one machine and measured on another: where normal images hardly differ, the rounding
     of half precision is larger than what is usual among them.
     """
-    with torch.autocast(device.type, enabled=False):
-        if device.type != "cuda":
+    with torch.autocast(device.type, enabled=False), _TF32.off() if device.type == "cuda" else nullcontext():
+        yield
+
+
+class _Tf32Switch:
+    """cuDNN's use of TF32, which is one switch for the whole process: the first thread turns it off, the last one back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = True
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        with self._lock:
+            if self._users == 0:
+                self._before, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+            self._users += 1
+        try:
             yield
-            return
-        cudnn = torch.backends.cudnn
-        with cudnn.flags(enabled=cudnn.enabled, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False):
-            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    torch.backends.cudnn.allow_tf32 = self._before
+
+
+_TF32 = _Tf32Switch()
 
 
 def _cpu_multiplies_bf16() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from panda_core.devices import autocast_dtype, available, pick_device
+from panda_core.devices import autocast_dtype, available, exact_float32, pick_device
 from panda_core.errors import PandaError
 from panda_core.nets.dirichlet import Dirichlets
 from panda_core.pooled import PooledGaussian
@@ -103,3 +103,14 @@ def test_nothing_asks_a_device_for_float64() -> None:
     expected = densities.strangeness(answers.expand(2, 6, 6))
     densities.concentration = on_mps(densities.concentration)
     assert torch.equal(densities.strangeness(on_mps(answers.expand(2, 6, 6))).as_subclass(torch.Tensor), expected)
+
+
+def test_tf32_stays_off_until_the_last_thread_is_done() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    first, second = exact_float32(CUDA), exact_float32(CUDA)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert torch.backends.cudnn.allow_tf32 is False
+    second.__exit__(None, None, None)
+    assert torch.backends.cudnn.allow_tf32 is before
