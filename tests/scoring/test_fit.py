@@ -15,6 +15,11 @@ from panda_core.scoring.fusion import score
 from panda_core.scoring.maps import standardise
 
 
+def _numbered(evidences: list[Evidence]) -> list[Evidence]:
+    """The same with errors that differ, as pictures of one object do."""
+    return [replace(evidence, errors={"recon": float(n), "percept": float(n)}) for n, evidence in enumerate(evidences)]
+
+
 @pytest.mark.parametrize("fusion", ["sum", "standardised", "weighted"])
 def test_a_calibration_holds_what_the_scores_say(calibrate, evidences, fusion) -> None:
     calibration = calibrate(30, 20, scoring={"fusion": fusion})
@@ -72,6 +77,14 @@ def test_the_pixel_threshold_holds_on_new_normal_images(calibrate, evidences) ->
     calibration = calibrate(20, 0, scoring={"pixel_false_alarm_rate": 0.01})
     share = np.mean([standardise(e.maps, calibration) > calibration.pixel_threshold for e in evidences(100, seed=5)])
     assert 0.003 < share < 0.015
+
+
+def test_several_pictures_of_an_object_do_not_lower_the_pixel_threshold(evidences) -> None:
+    scoring = ScoringConfig(pixel_false_alarm_rate=0.01, smoothing=0.0)
+    seen = [evidence for one in evidences(10, seed=3) for evidence in (one, one)]  # each object twice, one after the other
+    threshold = fit_calibration(_numbered(seen), [], source=None, scoring=scoring, fingerprint="f").pixel_threshold
+    alone = fit_calibration(evidences(10, seed=3), [], source=None, scoring=scoring, fingerprint="f").pixel_threshold
+    assert threshold > 0.9 * alone
 
 
 def test_the_order_of_images_changes_nothing_but_the_pixel_threshold(evidences) -> None:
