@@ -93,7 +93,7 @@ def gather(
     Images are as large as they are when they are inspected, for the sake of the score, and so are held a few at a time.
     """
     known = [path for path, _ in readable(anomalous_paths)]
-    source = _source(scoring, len(known))
+    source = choose_source(scoring, len(known))
     others = len(known) if source == "labelled" else SYNTHETIC_PER_IMAGE * len(normal_paths) if source == "synthetic" else 0
     total = len(normal_paths) + others
     hashes: dict[Path, str] = {}
@@ -121,7 +121,8 @@ def _drop(evidence: Evidence, names: Sequence[str]) -> Evidence:
     return replace(evidence, errors=errors, maps={name: value for name, value in evidence.maps.items() if name not in names})
 
 
-def _source(scoring: ScoringConfig, labelled: int) -> Source | None:
+def choose_source(scoring: ScoringConfig, labelled: int) -> Source | None:
+    """Where the anomalous calibration images come from, with so many known ones; None: nowhere. Raises CalibrationError on too few."""
     if scoring.boundary == "labelled" and labelled < MINIMUM_ANOMALOUS:
         raise CalibrationError(
             f"A labelled boundary needs at least {MINIMUM_ANOMALOUS} known anomalies; there are {labelled}. Add some, or choose synthetic."

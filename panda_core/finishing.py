@@ -14,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from panda_core.calibration import calibrate
+from panda_core.calibration import calibrate, choose_source
 from panda_core.card import Card, DataCard, read_card, versions
 from panda_core.checkpoint import DetectorModule, Model, load_model, save_model
 from panda_core.comparison import compare, compare_reports
@@ -22,14 +22,27 @@ from panda_core.config import Config
 from panda_core.data.folders import Splits, labelled_test
 from panda_core.data.images import prepare, readable
 from panda_core.durable import replace_text
-from panda_core.errors import FolderError, ModelError, PandaError
+from panda_core.errors import CalibrationError, FolderError, ModelError, PandaError
 from panda_core.evaluation import Report, measure
 from panda_core.inspector import Inspector
-from panda_core.percept import FITTED_IMAGES, PerceptualEvidence
+from panda_core.percept import FITTED_IMAGES, PerceptualEvidence, check_count
 from panda_core.runs import RunDir
+from panda_core.scoring.fusion import MINIMUM_IMAGES
 from panda_core.trivial import trivial_baseline
 
 UNKNOWN_LICENCE = "not stated"
+
+
+def check_enough(config: Config, splits: Splits) -> None:
+    """What would end a training after its last step, before its first. Raises CalibrationError."""
+    choose_source(config.scoring, len(splits.anomalous))
+    held = len(splits.validation)
+    if held < MINIMUM_IMAGES:
+        raise CalibrationError(
+            f"Of the {len(splits.train) + held} normal images {held} can be held out; calibration needs {MINIMUM_IMAGES}. Add normal images."
+        )
+    if config.percept.enabled:
+        check_count(config.percept, len(splits.train))
 
 
 class Finishing:

@@ -87,11 +87,7 @@ class PerceptualEvidence(nn.Module):
         with exact_float32(self.mu.device):
             raw = [self._grid(x).cpu() for x in batches]
             count = sum(len(part) for part in raw)
-            if count < MINIMUM_IMAGES * self.config.modes:
-                raise CalibrationError(
-                    f"Perceptual evidence with {self.config.modes} mode(s) needs at least {MINIMUM_IMAGES * self.config.modes} "
-                    f"normal images; there are {count}."
-                )
+            check_count(self.config, count)
             values = torch.cat(raw)
             raw.clear()
             self.channel_mean.copy_(values.mean(dim=(0, 1)))
@@ -223,6 +219,16 @@ class PerceptualEvidence(nn.Module):
         """As nn.Module's; forgets the factor unpacked from the old state."""
         self._factor = None
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+
+def check_count(config: PerceptConfig, count: int) -> None:
+    """Raises CalibrationError where so many images to train on are too few for perceptual evidence."""
+    needed = MINIMUM_IMAGES * config.modes
+    if count < needed:
+        raise CalibrationError(
+            f"Perceptual evidence with {config.modes} mode(s) needs at least {needed} normal images to train on; there are {count}. "
+            "Add images, or lower percept.modes."
+        )
 
 
 def _mean_and_spread(values: Tensor) -> Tensor:

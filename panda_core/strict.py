@@ -60,11 +60,21 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         return value
     if get_origin(hint) in (typing.Union, types.UnionType):
         return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return _finite(value, where)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"{where} is {value!r}; it must be {_MEANT.get(hint, hint.__name__)}.")
     return value
+
+
+def _finite(value: float, where: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ConfigError(f"{where} is not a finite number. Give one that can be written down, e.g. 0.5.")
+    return number
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -23,13 +23,13 @@ from torch import Tensor
 
 from panda_core.config import Config
 from panda_core.data.batches import Batches
-from panda_core.data.folders import Splits, scan
+from panda_core.data.folders import Problem, Splits, scan
 from panda_core.data.images import prepare, readable
 from panda_core.detectors import build_detector
 from panda_core.detectors.base import examining, searches
 from panda_core.devices import autocast_dtype, pick_device
 from panda_core.errors import PandaError, TrainingError
-from panda_core.finishing import Finishing
+from panda_core.finishing import Finishing, check_enough
 from panda_core.memory import keep_freed_memory
 from panda_core.pretext import needs_pretext, pretext_task, pretrain_vgg19
 from panda_core.pretext import save as save_pretext
@@ -113,13 +113,17 @@ class _Stages:
         before = self.run.events()
         started = time.time() - _worked(before)
         self.say("scan", "Reading the folder.")
-        if self.run.parent is not None:
-            check_tuning(read_parent(self.run.parent), self.config)
         seed = self.config.train.seed
+        if self.run.parent is not None:
+            parent = read_parent(self.run.parent)
+            check_tuning(parent, self.config)
+            # The parent's seed splits a folder as the parent did: what it was trained on is not what its child is judged by.
+            seed = parent.config.train.seed
         splits = scan(self.run.data, data=self.config.data, seed=seed, exclude=self.run.exclude, on_progress=self.heed)
         self._require_same_images(splits, before)
         if self.leads:
             self._record_splits(splits)
+        check_enough(self.config, splits)
         needed = needs_pretext(self.config, tuned=self.run.parent is not None)
         specific = self._pretext(splits.train) if needed else None
         if needed and specific is None:
@@ -142,6 +146,7 @@ class _Stages:
                 checkpoint_every=steps_between_checkpoints(self.config.train, len(splits.train)),
                 should_stop=self.should_stop,
             )
+        splits = self._without(batches.problems, splits)
         if trainer.step < trainer.total:
             return self._stopped()
         if self.leads:
@@ -163,11 +168,23 @@ class _Stages:
                 f"{self.run.data} has changed since this training began. Bring its images back as they were, or start a new training."
             )
 
+    def _without(self, unreadable: Sequence[Problem], splits: Splits) -> Splits:
+        """Without the images that could be read when the folder was scanned and not when they were to be trained on; says so."""
+        known = {event["path"] for event in self.run.events() if event["event"] == "problem"}
+        for problem in unreadable:
+            if self.leads and str(problem.path) not in known:
+                self._record_problem(problem)
+        lost = {problem.path for problem in unreadable}
+        return replace(splits, train=tuple(path for path in splits.train if path not in lost))
+
+    def _record_problem(self, problem: Problem) -> None:
+        self.run.record({"event": "problem", "path": str(problem.path), "reason": problem.reason})
+
     def _record_splits(self, splits: Splits) -> None:
         counts = {name: len(getattr(splits, name)) for name in ("train", "validation", "anomalous")}
         self.run.record({"event": "data", **counts, "fingerprint": splits.fingerprint})
         for problem in splits.problems:
-            self.run.record({"event": "problem", "path": str(problem.path), "reason": problem.reason})
+            self._record_problem(problem)
 
     def _pretext(self, paths: Sequence[Path]) -> dict[str, Tensor] | None:
         """Weights of the specific perceptual network, trained once per run; None where it was stopped."""

@@ -85,6 +85,8 @@ def test_an_unknown_field_is_answered_with_the_nearest(values: dict[str, Any], n
         ("train.weight_decay", -1.0),
         ("train.clip", -1.0),
         ("train.clip", float("nan")),
+        ("train.clip", float("inf")),
+        ("train.clip", 10**400),
         ("train.seed", -1),
         ("train.seed", 2**63),
         ("scoring.smoothing", 33.0),

@@ -32,7 +32,7 @@ from panda_core.watching import MOST_PREVIEWS, thin_out
 @pytest.fixture(scope="module")
 def child(tiny_run: RunDir, toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     """A finished fine-tuning of the tiny model."""
-    config = tuned(read_card(tiny_run.model_path).config)
+    config = tuned(read_card(tiny_run.model_path).config).override(**{"train.seed": 5})
     run = RunDir.create(tmp_path_factory.mktemp("tuned") / "child", config, toy_folder, parent=tiny_run.model_path)
     assert run_training(run, device="cpu") == "done"
     return run
@@ -75,6 +75,11 @@ def test_the_card_names_the_parent_and_the_comparison_counts_the_same_images(chi
         assert 0 <= found[who] <= found["normal"]
     (event,) = events(child, "compared")
     assert event["false_alarms"] == found["false_alarms"] and "changed" not in event
+
+
+def test_what_the_parent_was_trained_on_does_not_calibrate_the_child(child: RunDir, tiny_run: RunDir) -> None:
+    prints = [load_model(run.model_path).calibration.fingerprint for run in (child, tiny_run)]
+    assert child.config.train.seed != tiny_run.config.train.seed and prints[0] == prints[1]
 
 
 def test_a_fine_tuned_model_keeps_its_parents_licence_beside_the_unknown_one_of_the_folder(tmp_path: Path) -> None:
