@@ -39,7 +39,7 @@ def check_enough(config: Config, splits: Splits) -> None:
     held = len(splits.validation)
     if held < MINIMUM_IMAGES:
         raise CalibrationError(
-            f"Of the {len(splits.train) + held} normal images {held} can be held out; calibration needs {MINIMUM_IMAGES}. Add normal images."
+            f"Of the {len(splits.train) + held} normal images {held} can be held out; calibration needs {MINIMUM_IMAGES}. Add images."
         )
     if config.percept.enabled:
         check_count(config.percept, len(splits.train))

@@ -109,9 +109,13 @@ def _open(job: Job, places: Places, data: Prepared) -> RunDir:
         return RunDir.create(path, config, data.folder / "train", name=job.name, device=places.device)
     run = RunDir.open(path)
     if run.config != config or run.data != (data.folder / "train").resolve():
-        raise TrainingError(f"{path} was begun with another configuration or other images. Delete it, and the run starts anew.")
+        raise _begun_otherwise(run)
     run.clear_cancel()
     return run
+
+
+def _begun_otherwise(run: RunDir) -> TrainingError:
+    return TrainingError(f"{run.path} was begun with another configuration or other images. Delete it, and the run starts anew.")
 
 
 def _train(run: RunDir, device: str) -> bool:
@@ -159,7 +163,10 @@ def _records(job: Job, places: Places, data: Prepared, samples: Sequence[Labelle
 
     model = load_model(run.model_path, device=pick_device(places.device))
     config = model.config
-    validation = scan(run.data, data=config.data, seed=job.seed).validation
+    splits = scan(run.data, data=config.data, seed=job.seed)
+    if any(event["fingerprint"] != splits.fingerprint for event in run.events() if event["event"] == "data"):
+        raise _begun_otherwise(run)
+    validation = splits.validation
     gathered = gather(model, validation, scoring=config.scoring, seed=job.seed) if len(job.systems) > 1 else None
     seen = look(model, samples, groups_of(samples, data.folder, data.groups))
     health = critic_health(model, run, validation)

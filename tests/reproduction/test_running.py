@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from reproduction.made_up import disc_job
 
 from panda_core.data.folders import labelled_test
@@ -95,6 +96,17 @@ def test_a_run_of_another_configuration_is_not_gone_on_with(places: Places) -> N
     job = disc_job("panda-dcgan")
     RunDir.create(places.run(job), job.config("none").override(**{"train.warmup_steps": 99}), places.data)
     with pytest.raises(TrainingError, match="another configuration"):
+        run_job(job, places)
+
+
+def test_a_finished_run_of_other_images_is_not_measured(places: Places, tmp_path: Path) -> None:
+    job, places = disc_job("vae"), dataclasses.replace(places, data=Path(shutil.copytree(places.data, tmp_path / "data")))
+    assert run_job(job, places) is not None
+    first = list_images(places.data / "mvtec_ad/bottle/train/good")[0]
+    picture = Image.open(first)
+    picture.putpixel((0, 0), (9, 9, 9))
+    picture.save(first)
+    with pytest.raises(TrainingError, match="other images"):
         run_job(job, places)
 
 
