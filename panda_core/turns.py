@@ -26,18 +26,25 @@ def device_turn(run: RunDir, device: str, should_stop: Callable[[], bool]) -> It
     lock = FileLock(place / f"device-{device_name(device)}.lock")
     said = False
     while not should_stop():
-        try:
-            if not _someone_older_waits(run, device):
-                with lock.acquire(timeout=0.05):
-                    yield True
-                    return
-        except Timeout:
-            pass
+        if not _someone_older_waits(run, device) and _taken(lock):
+            try:
+                yield True
+            finally:
+                lock.release()
+            return
         if not said:
             run.write_status("queued", detail="Waits until the training before it is done.")
             said = True
         time.sleep(POLL_SECONDS)
     yield False
+
+
+def _taken(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=0.05)
+    except Timeout:
+        return False
+    return True
 
 
 def device_name(device: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import Timeout
 
 from panda_core import jobs as jobs_module
 from panda_core import runs as runs_module
@@ -272,6 +273,15 @@ def test_a_queued_job_that_is_told_to_stop_leaves_the_queue(jobs: Jobs, idle: li
         threading.Timer(0.3, asked.set).start()
         with second.hold(), device_turn(second, "auto", asked.is_set) as turn:
             assert not turn and second.status().state == "queued"
+
+
+def test_what_times_out_within_a_turn_is_no_reason_to_wait_again(jobs: Jobs, idle: list[list[str]], tmp_path: Path) -> None:
+    run = jobs.start(tmp_path, TINY, name="a")
+    with run.hold():
+        with pytest.raises(Timeout), device_turn(run, "auto", lambda: False):
+            raise Timeout("of another lock")
+        with device_turn(run, "auto", lambda: False) as free:
+            assert free, "the turn ended with the error"
 
 
 def test_a_second_gpu_is_another_device() -> None:
