@@ -36,7 +36,7 @@ class Gathered:
     normal: tuple[Evidence, ...]
     anomalous: tuple[Evidence, ...]
     masks: tuple[NDArray[np.bool_], ...]
-    """Of the synthetic anomalies, as large as the maps; empty for other sources."""
+    """Of the synthetic anomalies, as large as the maps, true where a defect covers any part; empty for other sources."""
     source: Source | None
     fingerprint: str
     unscored: tuple[str, ...] = ()
@@ -172,5 +172,6 @@ def _make_each(paths: Iterable[Path], seed: int, masks: list[NDArray[np.bool_]],
     for number, path in enumerate([*paths] * SYNTHETIC_PER_IMAGE):
         for _, image in readable([path]):
             changed, mask = make_anomaly(image, seed=seed * 1_000_003 + number)
-            masks.append(cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA) > 0)
+            shares = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)  # of uint8, less than half would be 0
+            masks.append(np.asarray(shares > 0))
             yield changed
