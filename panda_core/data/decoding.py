@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cached_property
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import cv2
 import numpy as np
@@ -19,6 +22,7 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from tifffile import TiffPage
 
 MAX_PIXELS = 50_000_000
 """Width times height above which a file is refused."""
@@ -73,7 +77,8 @@ def decode(data: bytes, suffix: str, *, deep: Stretch = stretch) -> Picture:
     if data[128:132] == b"DICM" or (suffix in DICOM_SUFFIXES and not data.startswith(tuple(MAGIC))):
         return _decode_dicom(data, deep)
     if data.startswith(TIFF_MAGIC):
-        return _decode_tiff(data, deep)
+        with TiffPages(BytesIO(data), deep=deep) as pages:
+            return pages.decode(0)
     return _decode_common(data, deep)
 
 
@@ -86,16 +91,21 @@ def _check_size(width: int, height: int) -> None:
 
 def _decode_common(data: bytes, deep: Stretch) -> Picture:
     with Image.open(BytesIO(data), formats=_FORMATS) as image:
+        if image.format != "PNG" or data[24] != 16:
+            return decode_frame(image, deep=deep)
         _check_size(*image.size)
         image.load()
-        if image.format == "PNG" and data[24] == 16:
-            # Pillow keeps only the upper byte of 16-bit colour; its load() above has already checked the file to the end.
-            pixels = _flatten(_decode_opencv(data), deep)
-        elif image.mode.startswith(("I", "F")):
-            pixels = _flatten(np.asarray(image), deep)
-        else:
-            pixels = _convert(image)
-        return _orient(pixels, _orientation(image))
+        # Pillow keeps only the upper byte of 16-bit colour; its load() above has already checked the file to the end.
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        return _orient(_flatten(_rgb(pixels), deep), _orientation(image))
+
+
+def decode_frame(image: Image.Image, *, deep: Stretch = stretch) -> Picture:
+    """H x W x 3 uint8 RGB, upright, of the frame that an opened file stands at. Raises as `decode` does."""
+    _check_size(*image.size)
+    image.load()
+    pixels = _flatten(np.asarray(image), deep) if image.mode.startswith(("I", "F")) else _convert(image)
+    return _orient(pixels, _orientation(image))
 
 
 def _convert(image: Image.Image) -> Picture:
@@ -123,19 +133,54 @@ def _orient(pixels: Picture, orientation: int) -> Picture:
     return np.ascontiguousarray(pixels)
 
 
-def _decode_opencv(data: bytes) -> NDArray[Any]:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+def _rgb(pixels: NDArray[Any] | None) -> NDArray[Any]:
+    """What OpenCV has decoded, in the order of colours that all others use."""
     if pixels is None:
         raise RefusedError("is damaged or truncated")
     order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(pixels.shape[2] if pixels.ndim == 3 else 1)
     return pixels[:, :, order] if order else np.asarray(pixels)
 
 
-def _decode_tiff(data: bytes, deep: Stretch) -> Picture:
-    from tifffile import TiffFile, TiffPage
+class TiffPages:
+    """The pages of a TIFF, each decoded as a file of this page alone would be. All of it raises as `decode` does."""
 
-    with TiffFile(BytesIO(data)) as tiff:
-        page = tiff.pages[0]
+    def __init__(self, source: Path | BytesIO, *, deep: Stretch = stretch) -> None:
+        from tifffile import TiffFile
+
+        self._source, self._deep = source, deep
+        self._open = ExitStack()
+        self._tiff = self._open.enter_context(TiffFile(source))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def __len__(self) -> int:
+        return len(self._tiff.pages)
+
+    def decode(self, index: int) -> Picture:
+        """H x W x 3 uint8 RGB, upright."""
+        page = self.check(index)
+        if page.bitspersample <= 8:
+            self._shallow.seek(index)
+            return decode_frame(self._shallow, deep=self._deep)
+        try:
+            values = page.asarray()
+            values = values.transpose(1, 2, 0) if page.axes == "SYX" else values
+        except ValueError:  # a compression that needs a codec tifffile does not bring
+            _, found = cv2.imdecodemulti(np.frombuffer(self._data, np.uint8), cv2.IMREAD_UNCHANGED, range=(index, index + 1))
+            values = _rgb(found[0] if found else None)
+        pixels = _flatten(values, self._deep)
+        orientation = page.tags.get(_ORIENTATION)
+        return _orient(255 - pixels if page.photometric == 0 else pixels, int(orientation.value) if orientation else 1)
+
+    def check(self, index: int) -> TiffPage:
+        """The page, of which nothing is decoded yet. Raises RefusedError where it is cut off, too large or of a kind that is not read."""
+        from tifffile import TiffPage
+
+        page = self._tiff.pages[index]
         if not isinstance(page, TiffPage):
             raise RefusedError("is damaged (a TIFF without a first page)")
         _check_size(page.imagewidth, page.imagelength)
@@ -143,20 +188,23 @@ def _decode_tiff(data: bytes, deep: Stretch) -> Picture:
         # The decoders fill what lies beyond the end of the file with zeros.
         if len(page.dataoffsets) != len(page.databytecounts):
             raise RefusedError("is damaged (its strips have more offsets than sizes, or fewer)")
-        if any(start + count > len(data) for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)):
+        end = self._tiff.filehandle.size
+        if any(start + count > end for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)):
             raise RefusedError("is truncated")
-        if page.bitspersample <= 8:
-            return _decode_common(data, deep)
-        if page.samplesperpixel > 4 or page.axes not in ("YX", "YXS", "SYX"):
+        if page.bitspersample > 8 and (page.samplesperpixel > 4 or page.axes not in ("YX", "YXS", "SYX")):
             raise RefusedError(f"has {page.samplesperpixel} channels with axes {page.axes}; grey, RGB and their alpha are read")
-        try:
-            values = page.asarray()
-            values = values.transpose(1, 2, 0) if page.axes == "SYX" else values
-        except ValueError:  # a compression that needs a codec tifffile does not bring
-            values = _decode_opencv(data)
-        pixels = _flatten(values, deep)
-        orientation = page.tags.get(_ORIENTATION)
-        return _orient(255 - pixels if page.photometric == 0 else pixels, int(orientation.value) if orientation else 1)
+        return page
+
+    @cached_property
+    def _shallow(self) -> Image.Image:
+        """Decodes pages of 8 bits and fewer."""
+        # Not by its path: Pillow would map the file into memory, and then turns pixels wrong that are not stored upright.
+        file = self._source if isinstance(self._source, BytesIO) else self._open.enter_context(self._source.open("rb"))
+        return self._open.enter_context(Image.open(file, formats=("TIFF",)))
+
+    @cached_property
+    def _data(self) -> bytes:
+        return self._source.getvalue() if isinstance(self._source, BytesIO) else self._source.read_bytes()
 
 
 def _flatten(values: NDArray[Any], deep: Stretch) -> Picture:
