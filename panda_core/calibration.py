@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.checkpoint import Model
-from panda_core.config import ScoringConfig
+from panda_core.config import Config, ScoringConfig
 from panda_core.data.images import content_hash, readable
 from panda_core.data.synthetic import make_anomaly
 from panda_core.errors import CalibrationError, ImageError
@@ -77,6 +77,22 @@ def calibrate(
     """
     gathered = gather(model, normal_paths, anomalous_paths=anomalous_paths, scoring=scoring, seed=seed, on_progress=on_progress)
     return gathered.fit(scoring)
+
+
+def calibrate_anew(
+    model: Model,
+    normal_paths: Sequence[Path],
+    *,
+    anomalous_paths: Sequence[Path],
+    name: str,
+    config: Config,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Calibration:
+    """Makes of ``model`` a copy of this name, calibrated as ``config`` says; its card tells of the images used. Raises CalibrationError."""
+    found = calibrate(model, normal_paths, anomalous_paths=anomalous_paths, scoring=config.scoring, on_progress=on_progress)
+    model.name, model.config, model.calibration = name, config, found
+    model.card = model.card.recalibrated(name, config, found)
+    return found
 
 
 def gather(
