@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 
 from panda_core.config import Precision
 from panda_core.errors import PandaError
-
-Accelerator = Literal["cpu", "cuda", "mps"]
 
 
 def available() -> list[str]:

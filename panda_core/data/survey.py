@@ -24,7 +24,6 @@ from panda_core.errors import FolderError, ImageError
 SMALL = 32
 """Pixels a side at which colours and sharpness are looked at."""
 MOST_SIZES = 8
-USABLE_FROM = 20
 COMFORTABLE = 100
 
 
