@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from panda_core.config import Augment
 from panda_core.data.decoding import Picture
-from panda_core.data.folders import Problem
 from panda_core.data.images import normalise, read_image, resize
+from panda_core.data.samples import Problem
 from panda_core.errors import FolderError, ImageError
 
 CACHE_BYTES = 2 << 30
