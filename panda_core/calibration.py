@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.checkpoint import Model
-from panda_core.config import ScoringConfig
+from panda_core.config import Config, ScoringConfig
 from panda_core.data.images import content_hash, readable
 from panda_core.data.synthetic import make_anomaly
 from panda_core.errors import CalibrationError, ImageError
@@ -36,7 +36,7 @@ class Gathered:
     normal: tuple[Evidence, ...]
     anomalous: tuple[Evidence, ...]
     masks: tuple[NDArray[np.bool_], ...]
-    """Of the synthetic anomalies, as large as the maps; empty for other sources."""
+    """Of the synthetic anomalies, as large as the maps, true where a defect covers any part; empty for other sources."""
     source: Source | None
     fingerprint: str
     unscored: tuple[str, ...] = ()
@@ -77,6 +77,22 @@ def calibrate(
     """
     gathered = gather(model, normal_paths, anomalous_paths=anomalous_paths, scoring=scoring, seed=seed, on_progress=on_progress)
     return gathered.fit(scoring)
+
+
+def calibrate_anew(
+    model: Model,
+    normal_paths: Sequence[Path],
+    *,
+    anomalous_paths: Sequence[Path],
+    name: str,
+    config: Config,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Calibration:
+    """Makes of ``model`` a copy of this name, calibrated as ``config`` says; its card tells of the images used. Raises CalibrationError."""
+    found = calibrate(model, normal_paths, anomalous_paths=anomalous_paths, scoring=config.scoring, on_progress=on_progress)
+    model.name, model.config, model.calibration = name, config, found
+    model.card = model.card.recalibrated(name, config, found)
+    return found
 
 
 def gather(
@@ -173,5 +189,6 @@ def _make_each(paths: Iterable[Path], seed: int, masks: list[NDArray[np.bool_]],
     for number, path in enumerate([*paths] * SYNTHETIC_PER_IMAGE):
         for _, image in readable([path]):
             changed, mask = make_anomaly(image, seed=seed * 1_000_003 + number)
-            masks.append(cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA) > 0)
+            shares = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)  # of uint8, less than half would be 0
+            masks.append(np.asarray(shares > 0))
             yield changed

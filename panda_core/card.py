@@ -19,7 +19,7 @@ from typing import Any, TypeVar, get_type_hints
 from panda_core.config import Config
 from panda_core.durable import replace_text
 from panda_core.errors import ConfigError, ModelError
-from panda_core.inspection import OperatingPoint
+from panda_core.inspection import Calibration, OperatingPoint
 from panda_core.places import home
 from panda_core.points import load_point, save_point
 from panda_core.strict import fits
@@ -91,8 +91,10 @@ class Card:
     """Name of the model it was fine-tuned from; "" for one that was trained from scratch."""
     format: int = FORMAT
 
-    def recalibrated(self, name: str, config: Config, *, normal: int, anomalous: int) -> Card:
-        """That of a copy of this name with so many calibration images of its own: what was said of the old numbers is not said of it."""
+    def recalibrated(self, name: str, config: Config, calibration: Calibration) -> Card:
+        """That of a copy of this name with a calibration of its own: what was said of the old numbers is not said of it."""
+        normal = calibration.count
+        anomalous = calibration.anomalous_scores.size if calibration.source == "labelled" else 0
         shown = f"{normal} normal{f' and {anomalous} anomalous' if anomalous else ''}"
         limits = [limit for limit in self.limits if not limit.startswith(WEIGHTS)]
         return dataclasses.replace(

@@ -5,14 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Literal
 
 import torch
 
 from panda_core.config import Precision
 from panda_core.errors import PandaError
-
-Accelerator = Literal["cpu", "cuda", "mps"]
 
 
 def available() -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from panda_core.calibration import SYNTHETIC_PER_IMAGE
 from panda_core.config import Config
 from panda_core.data.batches import Batches
 from panda_core.data.folders import Splits, scan
@@ -27,8 +28,6 @@ from panda_core.training import CHECKPOINT_SHARE, Trainer, steps_between_checkpo
 
 MEASURED_STEPS = 3
 MEASURED_IMAGES = 8
-SYNTHETIC = 2
-"""Synthetic anomalies looked at for each held-out image when calibrating."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ def _saving(trainer: Trainer) -> float:
 def _finishing(config: Config, detector: Detector, device: torch.device, splits: Splits) -> float:
     """Seconds from the last step to the model: every training image through f, every held-out one and its anomalies through all."""
     images = [image for _, image in islice(readable(splits.train), MEASURED_IMAGES)]
-    looked = SYNTHETIC * len(splits.validation) + len(splits.validation) + len(splits.anomalous)
+    looked = SYNTHETIC_PER_IMAGE * len(splits.validation) + len(splits.validation) + len(splits.anomalous)
     with examining(detector):
         each = _seconds_each(images, config.data.size, device, detector.examine)
     seconds = looked * each

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from panda_core.calibration import calibrate
+from panda_core.calibration import calibrate_anew
 from panda_core.checkpoint import load_model, save_model
 from panda_core.data.folders import NORMAL_NAMES
 from panda_core.data.images import content_hash, list_images
@@ -55,15 +55,12 @@ def recalibrate(
         raise FolderError(f"{out_folder} exists already. Choose another name for the new model.")
     model = load_model(model_folder, device=pick_device(device))
     config = model.config.override(**{"scoring.boundary": "auto"})
-    model.calibration = calibrate(model, normal, anomalous_paths=anomalous, scoring=config.scoring, on_progress=on_progress)
-    model.name = out_folder.name
-    model.config = config
-    model.card = model.card.recalibrated(out_folder.name, config, normal=len(normal), anomalous=len(anomalous))
+    found = calibrate_anew(model, normal, anomalous_paths=anomalous, name=out_folder.name, config=config, on_progress=on_progress)
     try:
         save_model(out_folder, model)
     except OSError as error:
         raise ModelError(f"{out_folder} cannot be written ({error.strerror}). Make room, or look at the permissions.") from error
-    return model.calibration
+    return found
 
 
 def _check_marks(normal: Sequence[Path], anomalous: Sequence[Path]) -> None:

@@ -89,16 +89,19 @@ class Jobs:
         self._launch(run)
         return run
 
-    def cancel(self, id: str) -> None:
-        """Ask a training to stop; returns at once.
+    def cancel(self, id: str) -> threading.Thread | None:
+        """Ask a training to stop; returns at once. None: it is over already. Raises TrainingError as `find`.
 
-        It stops with a checkpoint, or is killed when it takes too long and keeps the last one.
+        It stops with a checkpoint, or is killed when it takes too long and keeps the last one. The thread sees to that and ends with this
+        program: who is about to leave waits for it.
         """
         run = self.find(id)
         if run.status().over:
-            return
+            return None
         run.cancel()
-        threading.Thread(target=_see_it_end, args=[run], daemon=True).start()
+        watch = threading.Thread(target=_see_it_end, args=[run], daemon=True)
+        watch.start()
+        return watch
 
     def discard(self, id: str) -> None:
         """Take a training that is over out of the list; `restore` brings it back. Raises TrainingError while it is at work."""

@@ -1,21 +1,14 @@
-"""Inspection and Decision to pictures and figures: RGB arrays and Plotly, nothing else. Pure."""
+"""Inspection and Decision to pictures: RGB arrays, nothing else. Pure."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from panda_core.inspection import Calibration, Decision, FloatMap, Inspection, Picture
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
+from panda_core.inspection import Decision, FloatMap, Inspection, Picture
 
 MASK_COLOUR = (255, 64, 48)
-RESIDUAL_FULL_SCALE = 0.5
-"""Residual shown in the brightest colour; fixed, so that two images can be compared by eye."""
 MAP_FULL_SCALE = 2.0
 """The map's brightest colour is this many pixel thresholds."""
 
@@ -25,11 +18,6 @@ def colourise(values: FloatMap, *, low: float, high: float) -> Picture:
     scaled = np.clip((values - low) / max(high - low, 1e-12), 0.0, 1.0)
     coloured = cv2.applyColorMap(np.round(scaled * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     return np.asarray(cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def residual_heatmap(inspection: Inspection) -> Picture:
-    """|x - x'| as H x W x 3 uint8 RGB, on a fixed scale."""
-    return colourise(inspection.residual, low=0.0, high=RESIDUAL_FULL_SCALE)
 
 
 def map_heatmap(inspection: Inspection) -> Picture:
@@ -59,18 +47,3 @@ def line_width(mask: NDArray[np.bool_]) -> int:
 def mask_picture(decision: Decision) -> Picture:
     """H x W uint8: 255 in the mask."""
     return decision.mask.astype(np.uint8) * 255
-
-
-def score_figure(calibration: Calibration, score: float, boundary: float) -> Figure:
-    """Histogram of the calibration scores (normal, anomalous) with the boundary and this image's score."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
-    sides = (("normal", calibration.normal_scores, "#3b82c4"), ("anomalous", calibration.anomalous_scores, "#d9622b"))
-    for name, values, colour in sides:
-        if values.size:
-            figure.add_histogram(x=values, name=name, marker_color=colour, opacity=0.65, histnorm="probability", nbinsx=30)
-    figure.add_vline(x=boundary, line_dash="dash", annotation_text="boundary")
-    figure.add_vline(x=score, line_width=3, annotation_text="this image")
-    figure.update_layout(barmode="overlay", xaxis_title="score", yaxis_title="share of calibration images", margin={"t": 30})
-    return figure

@@ -23,8 +23,9 @@ from torch import Tensor
 
 from panda_core.config import Config
 from panda_core.data.batches import Batches
-from panda_core.data.folders import Problem, Splits, scan
+from panda_core.data.folders import Splits, scan
 from panda_core.data.images import prepare, readable
+from panda_core.data.samples import Problem
 from panda_core.detectors import build_detector
 from panda_core.detectors.base import examining, searches
 from panda_core.devices import autocast_dtype, pick_device

@@ -265,6 +265,13 @@ def test_calibrating_tells_normal_images_from_known_anomalies(capsys: Captured, 
     assert code == 0, err
     calibration = Inspector.load(copied, device="cpu").calibration
     assert (len(calibration.normal_scores), len(calibration.anomalous_scores)) == (6, 6)
+    assert "calibrated on 6 normal and 6 anomalous images" in read_card(copied).limits[-1]
+    (parts / "normal" / "broken.png").write_bytes(b"\x89PNG broken")
+    for boundary in ("tail", "synthetic"):
+        out = tmp_path / boundary
+        code, _, err = call(capsys, "calibrate", parts, "--model", tiny_model, "--out", out, "--boundary", boundary)
+        assert code == 0 and "calibrated on 6 normal images" in read_card(out).limits[-1], err
+        assert read_card(out).data.validation == 6
     code, _, err = call(capsys, "calibrate", toy_folder, "--model", tiny_model, "--out", tmp_path / "other")
     assert code == 2 and "test/good" in err
 

@@ -13,7 +13,6 @@ from command_line import Captured, call, call_json
 from panda_core import jobs as jobs_module
 from panda_core import own_models
 from panda_core.card import list_models, read_card
-from panda_core.cli import jobs as jobs_command
 from panda_core.jobs import Jobs
 from panda_core.presets import preset
 from panda_core.runs import RunDir
@@ -153,8 +152,31 @@ def test_a_training_is_stopped_resumed_discarded_and_restored(capsys: Captured, 
 def test_stopping_waits_for_an_end_and_then_says_how_things_stand(
     capsys: Captured, training: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_command, "PATIENT", 0.3)
+    monkeypatch.setattr(jobs_module, "PATIENCE", 0.3)
     assert call_json(capsys, "jobs", "stop", 1)["state"] == "created" and training.cancelled(), "it has not begun, and will see the request"
+
+
+def test_stopping_stays_until_a_deaf_training_of_slow_steps_is_killed(
+    capsys: Captured, training: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working, killed = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with training.hold():
+            training.write_status("running", step=1, total=9)
+            working.set()
+            killed.wait(60)
+
+    monkeypatch.setattr(jobs_module, "_kill", lambda process: killed.set())
+    training.record({"event": "step", "step": 1, "seconds": 2.5})  # the killer waits 4 + 2 * 2.5 seconds
+    thread = threading.Thread(target=work)
+    thread.start()
+    working.wait(10)
+    found = call_json(capsys, "jobs", "stop", 1)
+    ended = killed.is_set()
+    killed.set()
+    thread.join()
+    assert ended and found["state"] == "stopped"
 
 
 @pytest.mark.parametrize("command", ["show", "stop", "resume", "discard", "restore"])

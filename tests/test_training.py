@@ -99,14 +99,22 @@ def test_a_saturated_critic_is_reported() -> None:
         assert not trainer._watch({"critic.L_C": 0.9})
 
 
-def test_the_critic_waits_while_it_is_too_good(toy_folder: Path) -> None:
-    config = preset("tiny").override(**{"loss.critic_accuracy_cap": 0.5})
-    trainer = make_trainer(config)
+def let_it_judge(detector: Any, x: torch.Tensor, monkeypatch: pytest.MonkeyPatch, *, mistakes: int) -> None:
+    """The critic says of the four images of ``x`` and of their reconstructions which is which, with so many mistakes."""
+    seen, fake = detector.critic(x), -torch.ones(4)
+    fake[:mistakes] = 1.0
+    pair = replace(seen, logit=torch.ones(4, requires_grad=True)), replace(seen, logit=fake.requires_grad_())
+    monkeypatch.setattr(detector, "_critique_pair", lambda *images: pair)
+
+
+@pytest.mark.parametrize(("mistakes", "waits"), [(0, True), (1, True), (2, False), (4, False)])
+def test_the_critic_waits_while_it_is_too_good(mistakes: int, waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    detector: Any = make_trainer(preset("tiny").override(**{"loss.critic_accuracy_cap": 0.75})).module
     x = torch.rand(4, 3, 32, 32)
-    critic = trainer.module.critic
-    critic.judge_patch.bias.data.fill_(0.0)  # type: ignore[union-attr, operator]
-    terms = trainer.detector.loss("critic", x, 6)
-    assert all(name.startswith("_") for name in terms) == bool(terms["_accuracy"] > 0.5)
+    let_it_judge(detector, x, monkeypatch, mistakes=mistakes)
+    terms = detector.loss("critic", x, 6)
+    assert terms["_accuracy"] == 1 - mistakes / 8
+    assert ("critic" not in terms) == all(name.startswith("_") for name in terms) == waits
 
 
 @pytest.mark.parametrize(("cap", "waits"), [(0.95, True), (1.0, False)])
@@ -114,9 +122,7 @@ def test_while_it_settles_the_critic_has_a_cap_of_its_own(cap: float, waits: boo
     config = preset("tiny").override(**{"train.settling_share": 0.5, "loss.settling_accuracy_cap": cap})
     detector: Any = make_trainer(config).module
     x = torch.rand(4, 3, 32, 32)
-    seen = detector.critic(x)
-    right = replace(seen, logit=torch.ones(4, requires_grad=True)), replace(seen, logit=-torch.ones(4, requires_grad=True))
-    monkeypatch.setattr(detector, "_critique_pair", lambda *images: right)
+    let_it_judge(detector, x, monkeypatch, mistakes=0)
     in_the_game, at_the_end = (detector.loss("critic", x, step) for step in (6, 8))
     assert in_the_game["_accuracy"] == at_the_end["_accuracy"] == 1.0
     assert "critic" not in in_the_game and ("critic" not in at_the_end) == waits

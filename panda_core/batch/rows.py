@@ -20,7 +20,7 @@ from panda_core.batch.sources import Source
 from panda_core.errors import ImageError
 from panda_core.inspection import Boundary, Calibration, FloatMap, Inspection, Picture
 from panda_core.scoring.decision import boundary_in_use, threshold_in_use
-from panda_core.scoring.maps import count_regions
+from panda_core.scoring.maps import count_regions, least_area
 
 MAP_SIDE = 128
 """Longest side of a kept map, in pixels."""
@@ -161,7 +161,7 @@ class Batch:
 
     def _keep(self, number: int, anomaly_map: FloatMap) -> None:
         small = np.clip(_reduced(anomaly_map, MAP_SIDE), -_LARGEST, _LARGEST).astype(np.float16)
-        least = max(1, round(_least_area(anomaly_map) * small.size / anomaly_map.size))
+        least = max(1, round(least_area(anomaly_map.size) * small.size / anomaly_map.size))
         with self._lock, self._file.open("ab") as file:
             file.write(small.tobytes())
             self._maps[number] = _KeptMap(self._size, (small.shape[0], small.shape[1]), least)
@@ -234,11 +234,6 @@ def _recount(batch: Batch, rows: Sequence[Row], threshold: float) -> dict[int, i
     peaks = {row.id: row.peak for row in rows if row.peak is not None}
     high = [number for number, peak in peaks.items() if peak > threshold]
     return dict.fromkeys(peaks, 0) | batch.count_regions(high, threshold)
-
-
-def _least_area(anomaly_map: NDArray[np.float32]) -> int:
-    """As `scoring.maps.regions` takes it by default."""
-    return max(4, anomaly_map.size // 10_000)
 
 
 def _reduced(anomaly_map: FloatMap, side: int) -> FloatMap:

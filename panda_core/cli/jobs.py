@@ -11,12 +11,8 @@ from rich.table import Table
 from panda_core.cli.console import ERR, OUT, json_option, print_json
 from panda_core.cli.estimating import duration
 from panda_core.errors import PandaError
-from panda_core.jobs import PATIENCE, DamagedRun, Jobs
+from panda_core.jobs import DamagedRun, Jobs
 from panda_core.runs import RunDir
-
-PATIENT = PATIENCE + 4.0
-"""Seconds to wait for a training that was asked to stop: by then it has written a checkpoint, or was killed and keeps its last one."""
-POLL_SECONDS = 0.2
 
 training_argument = click.argument("training")
 
@@ -71,17 +67,18 @@ def show(training: str, as_json: bool) -> None:
 @training_argument
 @json_option
 def stop(training: str, as_json: bool) -> None:
-    """Stop a TRAINING with a checkpoint, after four seconds at its last one: panda jobs resume goes on from it.
+    """Stop a TRAINING with a checkpoint, or at its last one where that takes too long: panda jobs resume goes on from it.
+
+    Too long is more than four seconds and two of its steps, half a minute at most.
 
     \b
     Example:  panda jobs stop 7
     """
     places = Jobs()
     run = _find(places, training)
-    places.cancel(run.path.name)
-    deadline = time.monotonic() + PATIENT  # whoever asked has to stay: the one who would kill a deaf process lives in this one
-    while not run.status().over and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+    watch = places.cancel(run.path.name)
+    if watch:
+        watch.join()
     _tell(run, as_json)
 
 

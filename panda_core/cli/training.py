@@ -210,7 +210,7 @@ def calibrate(
 
     Do this when the model meets another camera, light or product: its idea of "normal" stays, its numbers are refitted.
     """
-    from panda_core.calibration import calibrate as fit
+    from panda_core.calibration import calibrate_anew
     from panda_core.card import find_model
     from panda_core.checkpoint import load_model, save_model
     from panda_core.data.folders import find_images
@@ -239,11 +239,9 @@ def calibrate(
         changed["scoring.false_alarm_rate"] = false_alarm_rate
     config: Config = loaded.config.override(**changed)
     with progress("Calibrating") as update:
-        loaded.calibration = fit(loaded, normal, anomalous_paths=known, scoring=config.scoring, on_progress=update)
-    loaded.name = out.name
-    loaded.card = loaded.card.recalibrated(out.name, config, normal=len(normal), anomalous=len(known))
+        found = calibrate_anew(loaded, normal, anomalous_paths=known, name=out.name, config=config, on_progress=update)
     save_model(out, loaded)
-    ERR.print(f"Saved to {out}. {loaded.calibration.boundary.reason}")
+    ERR.print(f"Saved to {out}. {found.boundary.reason}")
 
 
 @click.command()

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from panda_core.config import Augment
 from panda_core.data.decoding import Picture
-from panda_core.data.folders import Problem
 from panda_core.data.images import normalise, read_image, resize
+from panda_core.data.samples import Problem
 from panda_core.errors import FolderError, ImageError
 
 CACHE_BYTES = 2 << 30
@@ -34,7 +34,6 @@ class Batches:
     """Endless batches over ``paths``: every image once per epoch, each epoch in its own seeded order, laid end to end.
 
     ``augment``: ``none``; ``flip`` (left-right); ``flip-rotate`` (both flips and any angle, mirrored at the border).
-    ``brightness`` b multiplies the pixel values by a factor in [1 - b, 1 + b]; 0 switches it off.
     A file that can no longer be read is replaced by the next path and reported once in ``problems``.
     Close it (or use it as a context manager) to end its thread.
     """
@@ -47,13 +46,11 @@ class Batches:
         augment: Augment,
         batch: int,
         seed: int,
-        brightness: float = 0.0,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if not paths:
             raise FolderError("There are no images to train on. Give a folder with normal images.")
         self.paths, self.size, self.augment, self.batch, self.seed = tuple(paths), size, augment, batch, seed
-        self.brightness = brightness
         self.problems: list[Problem] = []
         self._free_bytes = cache_bytes
         self._cache: dict[int, Picture] = {}
@@ -107,9 +104,6 @@ class Batches:
             image = _turn(image, rng)
         elif self.augment == "flip" and rng.random() < 0.5:
             image = image[:, ::-1]
-        if self.brightness:
-            factor = rng.uniform(1 - self.brightness, 1 + self.brightness)
-            image = np.rint(np.clip(image * factor, 0, 255)).astype(np.uint8)
         return normalise(resize(np.ascontiguousarray(image), self.size))
 
     def _permute(self, epoch: int) -> NDArray[np.intp]:

@@ -8,8 +8,12 @@ lies below them is arbitrary, and white is the background of cut-out photos and 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cached_property
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import cv2
 import numpy as np
@@ -18,6 +22,7 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from tifffile import TiffPage
 
 MAX_PIXELS = 50_000_000
 """Width times height above which a file is refused."""
@@ -33,22 +38,48 @@ _ORIENTATION = 0x0112
 _DEFLATED_SYNTAX = b"1.2.840.10008.1.2.1.99"
 
 Picture = NDArray[np.uint8]
+Stretch = Callable[[NDArray[Any]], Picture]
+"""Deep values of any shape -> 0..255."""
 
 
 class RefusedError(Exception):
     """Why a file is not decoded; `data.images` adds the path and makes it an ImageError."""
 
 
-def decode(data: bytes, suffix: str) -> Picture:
+def stretch(values: NDArray[Any], *, low: float | None = None, high: float | None = None) -> Picture:
+    """Real values of any shape -> uint8: low..high (default: their own finite minimum and maximum) becomes 0..255, clipped.
+
+    8-bit values without a given range are returned unchanged. All equal gives 0; not-a-number gives 0.
+    """
+    if values.dtype.kind not in "biuf":
+        raise RefusedError(f"has pixels of type {values.dtype}; real numbers are read")
+    if values.dtype == np.uint8 and low is None and high is None:
+        return values
+    scaled = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+    finite = np.isfinite(scaled)
+    if not finite.any():
+        raise RefusedError("has no finite pixel")
+    low = float(scaled.min(where=finite, initial=np.inf)) if low is None else low
+    high = float(scaled.max(where=finite, initial=-np.inf)) if high is None else high
+    half_span = high / 2 - low / 2  # halves, because the span of two finite numbers can be infinite
+    if half_span <= 0:
+        return np.zeros(values.shape, np.uint8)
+    scaled = np.clip(np.nan_to_num(scaled, nan=low, posinf=high, neginf=low), low, high)
+    return _uint8(np.rint((scaled / 2 - low / 2) / half_span * 255.0))
+
+
+def decode(data: bytes, suffix: str, *, deep: Stretch = stretch) -> Picture:
     """H x W x 3 uint8 RGB, upright, of a whole file's bytes; ``suffix`` (".dcm") matters only for DICOM without its preamble.
 
+    deep: what makes 8 bits of deeper values; a DICOM file's own window comes before it.
     Raises RefusedError with a reason, or on damaged files whatever the decoding library raises.
     """
     if data[128:132] == b"DICM" or (suffix in DICOM_SUFFIXES and not data.startswith(tuple(MAGIC))):
-        return _decode_dicom(data)
+        return _decode_dicom(data, deep)
     if data.startswith(TIFF_MAGIC):
-        return _decode_tiff(data)
-    return _decode_common(data)
+        with TiffPages(BytesIO(data), deep=deep) as pages:
+            return pages.decode(0)
+    return _decode_common(data, deep)
 
 
 def _check_size(width: int, height: int) -> None:
@@ -58,18 +89,23 @@ def _check_size(width: int, height: int) -> None:
         raise RefusedError(f"has {width} x {height} = {width * height:,} pixels; at most {MAX_PIXELS:,} are read, reduce it first")
 
 
-def _decode_common(data: bytes) -> Picture:
+def _decode_common(data: bytes, deep: Stretch) -> Picture:
     with Image.open(BytesIO(data), formats=_FORMATS) as image:
+        if image.format != "PNG" or data[24] != 16:
+            return decode_frame(image, deep=deep)
         _check_size(*image.size)
         image.load()
-        if image.format == "PNG" and data[24] == 16:
-            # Pillow keeps only the upper byte of 16-bit colour; its load() above has already checked the file to the end.
-            pixels = _flatten(_decode_opencv(data))
-        elif image.mode.startswith(("I", "F")):
-            pixels = _flatten(np.asarray(image))
-        else:
-            pixels = _convert(image)
-        return _orient(pixels, _orientation(image))
+        # Pillow keeps only the upper byte of 16-bit colour; its load() above has already checked the file to the end.
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        return _orient(_flatten(_rgb(pixels), deep), _orientation(image))
+
+
+def decode_frame(image: Image.Image, *, deep: Stretch = stretch) -> Picture:
+    """H x W x 3 uint8 RGB, upright, of the frame that an opened file stands at. Raises as `decode` does."""
+    _check_size(*image.size)
+    image.load()
+    pixels = _flatten(np.asarray(image), deep) if image.mode.startswith(("I", "F")) else _convert(image)
+    return _orient(pixels, _orientation(image))
 
 
 def _convert(image: Image.Image) -> Picture:
@@ -97,19 +133,54 @@ def _orient(pixels: Picture, orientation: int) -> Picture:
     return np.ascontiguousarray(pixels)
 
 
-def _decode_opencv(data: bytes) -> NDArray[Any]:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+def _rgb(pixels: NDArray[Any] | None) -> NDArray[Any]:
+    """What OpenCV has decoded, in the order of colours that all others use."""
     if pixels is None:
         raise RefusedError("is damaged or truncated")
     order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(pixels.shape[2] if pixels.ndim == 3 else 1)
     return pixels[:, :, order] if order else np.asarray(pixels)
 
 
-def _decode_tiff(data: bytes) -> Picture:
-    from tifffile import TiffFile, TiffPage
+class TiffPages:
+    """The pages of a TIFF, each decoded as a file of this page alone would be. All of it raises as `decode` does."""
 
-    with TiffFile(BytesIO(data)) as tiff:
-        page = tiff.pages[0]
+    def __init__(self, source: Path | BytesIO, *, deep: Stretch = stretch) -> None:
+        from tifffile import TiffFile
+
+        self._source, self._deep = source, deep
+        self._open = ExitStack()
+        self._tiff = self._open.enter_context(TiffFile(source))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def __len__(self) -> int:
+        return len(self._tiff.pages)
+
+    def decode(self, index: int) -> Picture:
+        """H x W x 3 uint8 RGB, upright."""
+        page = self.check(index)
+        if page.bitspersample <= 8:
+            self._shallow.seek(index)
+            return decode_frame(self._shallow, deep=self._deep)
+        try:
+            values = page.asarray()
+            values = values.transpose(1, 2, 0) if page.axes == "SYX" else values
+        except ValueError:  # a compression that needs a codec tifffile does not bring
+            _, found = cv2.imdecodemulti(np.frombuffer(self._data, np.uint8), cv2.IMREAD_UNCHANGED, range=(index, index + 1))
+            values = _rgb(found[0] if found else None)
+        pixels = _flatten(values, self._deep)
+        orientation = page.tags.get(_ORIENTATION)
+        return _orient(255 - pixels if page.photometric == 0 else pixels, int(orientation.value) if orientation else 1)
+
+    def check(self, index: int) -> TiffPage:
+        """The page, of which nothing is decoded yet. Raises RefusedError where it is cut off, too large or of a kind that is not read."""
+        from tifffile import TiffPage
+
+        page = self._tiff.pages[index]
         if not isinstance(page, TiffPage):
             raise RefusedError("is damaged (a TIFF without a first page)")
         _check_size(page.imagewidth, page.imagelength)
@@ -117,27 +188,30 @@ def _decode_tiff(data: bytes) -> Picture:
         # The decoders fill what lies beyond the end of the file with zeros.
         if len(page.dataoffsets) != len(page.databytecounts):
             raise RefusedError("is damaged (its strips have more offsets than sizes, or fewer)")
-        if any(start + count > len(data) for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)):
+        end = self._tiff.filehandle.size
+        if any(start + count > end for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)):
             raise RefusedError("is truncated")
-        if page.bitspersample <= 8:
-            return _decode_common(data)
-        if page.samplesperpixel > 4 or page.axes not in ("YX", "YXS", "SYX"):
+        if page.bitspersample > 8 and (page.samplesperpixel > 4 or page.axes not in ("YX", "YXS", "SYX")):
             raise RefusedError(f"has {page.samplesperpixel} channels with axes {page.axes}; grey, RGB and their alpha are read")
-        try:
-            values = page.asarray()
-            values = values.transpose(1, 2, 0) if page.axes == "SYX" else values
-        except ValueError:  # a compression that needs a codec tifffile does not bring
-            values = _decode_opencv(data)
-        pixels = _flatten(values)
-        orientation = page.tags.get(_ORIENTATION)
-        return _orient(255 - pixels if page.photometric == 0 else pixels, int(orientation.value) if orientation else 1)
+        return page
+
+    @cached_property
+    def _shallow(self) -> Image.Image:
+        """Decodes pages of 8 bits and fewer."""
+        # Not by its path: Pillow would map the file into memory, and then turns pixels wrong that are not stored upright.
+        file = self._source if isinstance(self._source, BytesIO) else self._open.enter_context(self._source.open("rb"))
+        return self._open.enter_context(Image.open(file, formats=("TIFF",)))
+
+    @cached_property
+    def _data(self) -> bytes:
+        return self._source.getvalue() if isinstance(self._source, BytesIO) else self._source.read_bytes()
 
 
-def _flatten(values: NDArray[Any]) -> Picture:
+def _flatten(values: NDArray[Any], deep: Stretch) -> Picture:
     """H x W or H x W x {1, 2, 3, 4} (grey, grey + alpha, RGB, RGB + alpha) of any real type -> H x W x 3 uint8 on white."""
     values = values[:, :, None] if values.ndim == 2 else values
     colours = 3 if values.shape[2] >= 3 else 1
-    pixels = np.broadcast_to(stretch(values[:, :, :colours]), (*values.shape[:2], 3))
+    pixels = np.broadcast_to(deep(values[:, :, :colours]), (*values.shape[:2], 3))
     if values.shape[2] == colours:
         return np.ascontiguousarray(pixels)
     alpha = values[:, :, -1:].astype(np.float32)
@@ -145,33 +219,11 @@ def _flatten(values: NDArray[Any]) -> Picture:
     return _uint8(np.rint(255.0 + (pixels - np.float32(255.0)) * np.clip(alpha, 0.0, 1.0)))
 
 
-def stretch(values: NDArray[Any], *, low: float | None = None, high: float | None = None) -> Picture:
-    """Real values of any shape -> uint8: low..high (default: their own finite minimum and maximum) becomes 0..255, clipped.
-
-    8-bit values without a given range are returned unchanged. All equal gives 0; not-a-number gives 0.
-    """
-    if values.dtype.kind not in "biuf":
-        raise RefusedError(f"has pixels of type {values.dtype}; real numbers are read")
-    if values.dtype == np.uint8 and low is None and high is None:
-        return values
-    scaled = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
-    finite = np.isfinite(scaled)
-    if not finite.any():
-        raise RefusedError("has no finite pixel")
-    low = float(scaled.min(where=finite, initial=np.inf)) if low is None else low
-    high = float(scaled.max(where=finite, initial=-np.inf)) if high is None else high
-    half_span = high / 2 - low / 2  # halves, because the span of two finite numbers can be infinite
-    if half_span <= 0:
-        return np.zeros(values.shape, np.uint8)
-    scaled = np.clip(np.nan_to_num(scaled, nan=low, posinf=high, neginf=low), low, high)
-    return _uint8(np.rint((scaled / 2 - low / 2) / half_span * 255.0))
-
-
 def _uint8(values: NDArray[Any]) -> Picture:
     return values.astype(np.uint8, copy=False)
 
 
-def _decode_dicom(data: bytes) -> Picture:
+def _decode_dicom(data: bytes, deep: Stretch) -> Picture:
     import pydicom
     from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
     from pydicom.pixels.utils import pixel_array
@@ -183,12 +235,13 @@ def _decode_dicom(data: bytes) -> Picture:
     _check_size(int(dataset.Columns), int(dataset.Rows))
     frame = pixel_array(dataset, index=0)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
-        return _flatten(apply_color_lut(frame, dataset))
+        return _flatten(apply_color_lut(frame, dataset), deep)
     if frame.ndim == 3:
-        return _flatten(frame)
+        return _flatten(frame, deep)
     values = apply_modality_lut(frame, dataset).astype(np.float64)
-    pixels = stretch(values, **_window(dataset, values))
-    return _flatten(255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels)
+    window = _window(dataset, values)
+    pixels = stretch(values, **window) if window else deep(values)
+    return _flatten(255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels, stretch)
 
 
 def _check_deflated(data: bytes) -> None:

@@ -7,10 +7,9 @@ Nothing here depends on where the folder lies: the split follows from the images
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.config import DataConfig
-from panda_core.data.images import content_hash, list_images, prepare, read_image
-from panda_core.errors import FolderError, ImageError
+from panda_core.data.images import list_images
+from panda_core.data.samples import Problem, Sample, Thumbnail, sample_of, usable
+from panda_core.errors import FolderError
 
 NORMAL_NAMES = ("good", "normal")
 ANOMALOUS_NAMES = ("anomalous", "bad")
@@ -27,19 +27,7 @@ LAYOUTS = "Expected: train/good/ (MVTec layout), normal/ or good/ (and anomalous
 
 _NEAR = (0.97, 0.99, 0.997, 0.999)
 """Correlations of 16 x 16 thumbnails, tried in turn, above which two images are near-duplicates."""
-THUMBNAIL = 16
-"""Pixels a side of the pictures that are compared to find near-duplicates."""
 _BLOCK = 1024
-
-Thumbnail = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A file that was left out, and why."""
-
-    path: Path
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +52,6 @@ class LabelledImage(NamedTuple):
     mask: Path | None
 
 
-class Sample(NamedTuple):
-    """A readable image: SHA-256 of the file and THUMBNAIL² grey values in [-1, 1]."""
-
-    path: Path
-    digest: str
-    thumbnail: Thumbnail
-
-
 def scan(
     folder: Path,
     *,
@@ -92,8 +72,9 @@ def scan(
     problems: list[Problem] = []
     seen: dict[str, Path] = {}
     total = len(normal_paths) + len(anomalous_paths)
-    normal = _usable(normal_paths, seen, problems, exclude, lambda done: on_progress(done, total))
-    anomalous = _usable(anomalous_paths, seen, problems, exclude, lambda done: on_progress(len(normal_paths) + done, total))
+    read = partial(usable, examine=sample_of, seen=seen, problems=problems, exclude=exclude)
+    normal = read(normal_paths, on_file=lambda done: on_progress(done, total))
+    anomalous = read(anomalous_paths, on_file=lambda done: on_progress(len(normal_paths) + done, total))
     if len(normal) < data.minimum:
         raise FolderError(_too_few(Path(folder), len(normal), data.minimum, problems))
     held_out = hold_out(normal, fraction=data.validation_fraction, seed=seed)
@@ -169,41 +150,6 @@ def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
 def _too_few(folder: Path, count: int, minimum: int, problems: Sequence[Problem]) -> str:
     left_out = f" {len(problems)} files were left out, the first: {problems[0].path.name}, {problems[0].reason}." if problems else ""
     return f"{folder} holds {count} usable normal images; {minimum} are needed.{left_out} Add images, or lower data.minimum."
-
-
-def sample_of(path: Path) -> Sample:
-    """Reads, decodes and hashes one image. Raises ImageError."""
-    return Sample(path, content_hash(path), prepare(read_image(path), THUMBNAIL).mean(axis=0).ravel())
-
-
-def _examine(path: Path) -> Sample | Problem:
-    try:
-        return sample_of(path)
-    except ImageError as error:
-        return Problem(path, error.reason)
-
-
-def _usable(
-    paths: Sequence[Path], seen: dict[str, Path], problems: list[Problem], exclude: Collection[str], on_file: Callable[[int], None]
-) -> list[Sample]:
-    """Readable images whose content is neither in ``seen`` nor in ``exclude``; adds to ``seen`` and ``problems``."""
-    samples: list[Sample] = []
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
-    try:
-        for done, item in enumerate(pool.map(_examine, paths), start=1):
-            on_file(done)
-            if isinstance(item, Problem):
-                problems.append(item)
-            elif item.digest in exclude:
-                problems.append(Problem(item.path, "left out by you"))
-            elif item.digest in seen:
-                problems.append(Problem(item.path, f"has the same content as {seen[item.digest]}"))
-            else:
-                seen[item.digest] = item.path
-                samples.append(item)
-    finally:
-        pool.shutdown(cancel_futures=True)  # who ends the scan early does not wait for the files that are left
-    return samples
 
 
 def _fingerprint(normal: Sequence[Sample], anomalous: Sequence[Sample]) -> str:

@@ -15,23 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from panda_core.data.decoding import DICOM_SUFFIXES, MAGIC, MAX_BYTES, MAX_PIXELS, Picture, RefusedError, decode
+from panda_core.data.decoding import DICOM_SUFFIXES, MAGIC, MAX_BYTES, MAX_PIXELS, Picture, RefusedError, Stretch, decode, stretch
 from panda_core.errors import FolderError, ImageError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}) | DICOM_SUFFIXES
 """Lower-case suffixes that `list_images` takes for images."""
 
 
-def read_image(path: str | Path) -> Picture:
+def read_image(path: str | Path, *, deep: Stretch = stretch) -> Picture:
     """H x W x 3 uint8 RGB, upright (EXIF orientation applied), of a JPEG, PNG, WebP, BMP, TIFF, GIF or DICOM file.
 
     8-bit values are kept; deeper ones are stretched from the image's own range, colour channels together; a constant deep
-    image gives 0. DICOM: rescale, then its window or its own range; MONOCHROME1 inverted. Of several frames, the first.
+    image gives 0; ``deep`` takes the place of this stretching. DICOM: rescale, then its window or its own range; MONOCHROME1
+    inverted. Of several frames, the first.
     Raises ImageError, and nothing else, if the file cannot be read completely or has more than MAX_PIXELS.
     """
     data = _load(path)
     try:
-        return decode(data, Path(path).suffix.lower())
+        return decode(data, Path(path).suffix.lower(), deep=deep)
     except RefusedError as refusal:
         raise ImageError(path, str(refusal)) from None
     except Exception as error:  # On damaged files the decoders raise whatever comes: SyntaxError, struct.error, zlib.error, ...

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from panda_core.data.decoding import Picture, stretch
 from panda_core.data.images import read_image
 from panda_core.errors import ImageError
 
@@ -23,7 +25,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 
     Raises ImageError where the file cannot be read or looks like a photograph.
     """
-    values = read_image(path).max(axis=2)
+    values = read_image(path, deep=_levels).max(axis=2)
     brightest = int(values.max())
     if brightest <= MOST_LABEL:
         return np.asarray(values > 0)
@@ -31,6 +33,13 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     if np.mean((shares <= 0.25) | (shares >= 0.75)) < LEAST_DECIDED:
         raise ImageError(path, "has too many shades for a mask; a mask is bright where the image is anomalous and dark elsewhere")
     return np.asarray(shares > 0.5)
+
+
+def _levels(values: NDArray[Any]) -> Picture:
+    """Deep values -> 0..255, with 0 as dark as in a mask of 8 bits: one that is marked everywhere has no darker value to stretch from."""
+    if values.dtype.kind in "iu" and values.max() <= MOST_LABEL:
+        return np.where(values > 0, 255, 0).astype(np.uint8)
+    return stretch(values, low=0.0)
 
 
 def fit_mask(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,15 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from panda_core.config import DataConfig
-from panda_core.data.folders import THUMBNAIL, Problem, Sample, find_images, group_near, hold_out, labelled_test
-from panda_core.data.images import content_hash, prepare, read_image
+from panda_core.data.folders import find_images, group_near, hold_out, labelled_test
+from panda_core.data.images import prepare, read_image
 from panda_core.data.outliers import colour_features, find_odd
-from panda_core.errors import FolderError, ImageError
+from panda_core.data.samples import Problem, Repeated, Sample, Unwanted, sample_of, usable
+from panda_core.errors import FolderError
 
 SMALL = 32
 """Pixels a side at which colours and sharpness are looked at."""
 MOST_SIZES = 8
-USABLE_FROM = 20
 COMFORTABLE = 100
 
 
@@ -89,6 +87,14 @@ class _Seen(NamedTuple):
     colours: NDArray[np.float64]
     kind: str
 
+    @property
+    def path(self) -> Path:
+        return self.sample.path
+
+    @property
+    def digest(self) -> str:
+        return self.sample.digest
+
 
 def survey(
     folder: str | Path,
@@ -106,10 +112,8 @@ def survey(
     normal_paths, anomalous_paths = find_images(folder)
     total = len(normal_paths) + len(anomalous_paths)
     problems: list[Problem] = []
-    twins: list[tuple[str, str]] = []
     known: dict[str, Path] = {}
-    excluded: list[LeftOut] = []
-    read = partial(_read, known=known, exclude=exclude, excluded=excluded, problems=problems, twins=twins)
+    read = partial(usable, examine=_look, seen=known, problems=problems, exclude=exclude)
     normal = read(normal_paths, on_file=lambda done: on_progress(done, total))
     anomalous = read(anomalous_paths, on_file=lambda done: on_progress(len(normal_paths) + done, total))
     samples = [seen.sample for seen in normal]
@@ -128,10 +132,10 @@ def survey(
         validation=len(held_out),
         sizes=tuple(sizes.most_common(MOST_SIZES)),
         kinds=tuple(Counter(seen.kind for seen in every).most_common()),
-        unreadable=tuple((str(problem.path), problem.reason) for problem in problems),
-        duplicates=tuple(twins),
+        unreadable=tuple((str(one.path), one.reason) for one in problems if not isinstance(one, Unwanted | Repeated)),
+        duplicates=tuple((str(one.path), str(one.first)) for one in problems if isinstance(one, Repeated)),
         near=near,
-        excluded=tuple(excluded),
+        excluded=tuple(LeftOut(str(one.path), one.digest) for one in problems if isinstance(one, Unwanted)),
         suspects=suspects,
         advice=(),
         usable=enough,
@@ -140,45 +144,11 @@ def survey(
     return _with_advice(found, data, different_sizes=len(sizes), small=small)
 
 
-def _read(
-    paths: Sequence[Path],
-    *,
-    known: dict[str, Path],
-    exclude: Collection[str],
-    excluded: list[LeftOut],
-    problems: list[Problem],
-    twins: list[tuple[str, str]],
-    on_file: Callable[[int], None],
-) -> list[_Seen]:
-    """The usable images; adds to ``known``, ``excluded``, ``problems`` and ``twins``."""
-    seen: list[_Seen] = []
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
-    try:
-        for done, item in enumerate(pool.map(_look, paths), start=1):
-            on_file(done)
-            if isinstance(item, Problem):
-                problems.append(item)
-            elif item.sample.digest in exclude:
-                excluded.append(LeftOut(str(item.sample.path), item.sample.digest))
-            elif item.sample.digest in known:
-                twins.append((str(item.sample.path), str(known[item.sample.digest])))
-            else:
-                known[item.sample.digest] = item.sample.path
-                seen.append(item)
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return seen
-
-
-def _look(path: Path) -> _Seen | Problem:
-    try:
-        image = read_image(path)
-        small = prepare(image, SMALL)
-        sample = Sample(path, content_hash(path), prepare(image, THUMBNAIL).mean(axis=0).ravel())
-        height, width = image.shape[:2]
-        return _Seen(sample, height, width, colour_features(small, height, width), _kind(path, small))
-    except ImageError as error:
-        return Problem(path, error.reason)
+def _look(path: Path) -> _Seen:
+    image = read_image(path)
+    small = prepare(image, SMALL)
+    height, width = image.shape[:2]
+    return _Seen(sample_of(path, image), height, width, colour_features(small, height, width), _kind(path, small))
 
 
 def _kind(path: Path, small: NDArray[np.float32]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from panda_core.data.folders import hold_out, sample_of
+from panda_core.data.folders import hold_out
 from panda_core.data.images import list_images
+from panda_core.data.samples import sample_of
 from panda_core.datasets.layout import Entry, Source
 from panda_core.datasets.splitting import SEED, TEST_FRACTION
 from panda_core.errors import FolderError

@@ -5,7 +5,7 @@ Architectures only; `panda_core.pretrained` finds their weights.
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import cast
 
 import timm
 import torch
@@ -16,7 +16,6 @@ from torchvision.models import vgg19
 from panda_core.errors import ConfigError
 from panda_core.nets.frozen import quicken
 
-BackboneName = Literal["vgg19", "efficientnet-lite0"]
 VGG_LAYERS = {"conv3_3": 14, "conv5_2": 30}
 """Index into vgg19().features of the convolution. *(open: "the 14th layer" is features[14], conv3_3, or the 14th convolution, conv5_2.)*"""
 VGG_PYRAMID = (8, 17, 26)

@@ -89,7 +89,6 @@ QUICK = Budget(
 )
 REDUCED = Budget(name="reduced", size=64, steps=1, few_steps=0.5, pretext_steps=200, leave_out_size=32, leave_out_limit=150)
 FULL = Budget(name="full", size=128, steps=5, few_steps=5, pretext_steps=1000, leave_out_size=32, leave_out_limit=None)
-BUDGETS = {budget.name: budget for budget in (QUICK, REDUCED, FULL)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

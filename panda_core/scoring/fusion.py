@@ -72,16 +72,6 @@ def fuse(errors: Mapping[str, NDArray[np.floating]], stats: Mapping[str, ErrorSt
     return np.asarray(sum(parts[1:], start=parts[0]))
 
 
-def fused_distribution(stats: Mapping[str, ErrorStats], fusion: Fusion) -> tuple[float, float]:
-    """(mu, sigma) of the score of normal images if the errors were independent: N(sum mu, sum sigma^2) for ``sum`` (III-C).
-
-    Errors of one image are rarely independent; boundaries are fitted to the scores themselves.
-    """
-    if fusion == "sum":
-        return sum(s.weight * s.mu for s in stats.values()), float(np.sqrt(sum((s.weight * s.sigma) ** 2 for s in stats.values())))
-    return 0.0, float(np.sqrt(sum(s.weight**2 for s in stats.values())))
-
-
 def choose_weights(
     normal: Mapping[str, NDArray[np.floating]], anomalous: Mapping[str, NDArray[np.floating]], stats: Mapping[str, ErrorStats]
 ) -> dict[str, float]:

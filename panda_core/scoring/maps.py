@@ -83,7 +83,7 @@ def resize_map(anomaly_map: FloatMap, height: int, width: int) -> FloatMap:
 def regions(anomaly_map: FloatMap, threshold: float, *, minimum_area: int | None = None) -> tuple[NDArray[np.bool_], tuple[Region, ...]]:
     """(mask H x W, 8-connected regions with the strongest peak first) of the map above the threshold.
 
-    Regions of fewer than ``minimum_area`` pixels (default: 0.01 % of the image, at least 4) are specks and leave mask and list.
+    Regions of fewer than ``minimum_area`` pixels (default: `least_area`) are specks and leave mask and list.
     """
     pixels, owner, areas = _components(anomaly_map, threshold, minimum_area)
     mask = np.zeros(anomaly_map.shape, dtype=np.bool_)
@@ -96,11 +96,16 @@ def count_regions(anomaly_map: NDArray[np.floating], threshold: float, *, minimu
     return len(_components(anomaly_map, threshold, minimum_area)[2])
 
 
+def least_area(pixels: int) -> int:
+    """Pixels of the smallest region in a map of so many: 0.01 % of it, at least 4."""
+    return max(4, pixels // 10_000)
+
+
 def _components(
     anomaly_map: NDArray[np.floating], threshold: float, minimum_area: int | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Flat indices of the pixels in regions, in reading order; the region of each, from 0; the regions' areas."""
-    least = max(4, anomaly_map.size // 10_000) if minimum_area is None else minimum_area
+    least = least_area(anomaly_map.size) if minimum_area is None else minimum_area
     # OpenCV's own statistics take ten times as long as its labels, and longer than all that follows.
     above = anomaly_map > threshold
     count, labels = cv2.connectedComponents(above.view(np.uint8), connectivity=8)

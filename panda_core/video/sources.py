@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
-from panda_core.data.decoding import MAX_PIXELS, TIFF_MAGIC
+from panda_core.data.decoding import MAX_PIXELS, TIFF_MAGIC, RefusedError, TiffPages, decode_frame
 from panda_core.data.images import list_images, read_image
 from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Picture
@@ -99,8 +99,10 @@ def open_video(path: Path, *, rate: float = STILLS_RATE) -> Video:
         raise VideoError(f"{path.name} cannot be opened ({error.strerror}). Check the path and its permissions.") from error
     if not head:
         raise VideoError(f"{path.name} is empty (0 bytes). Copy or record it again.")
-    if head.startswith((*TIFF_MAGIC, b"GIF8")):
+    if head.startswith(TIFF_MAGIC):
         return _Pages(path, rate)
+    if head.startswith(b"GIF8"):
+        return _Gif(path, rate)
     if not _is_container(head):
         raise VideoError(f"{path.name} is no video that can be read. MP4, MOV, AVI, WebM, MKV, MPEG, GIF and multi-page TIFF are.")
     return _File(path)
@@ -198,12 +200,39 @@ class _Stills(Video):
 
 
 class _Pages(Video):
-    """A TIFF or GIF; each page is stretched to 8 bits on its own, as single images are."""
+    """A TIFF; each page is decoded as a single image is."""
 
     def __init__(self, path: Path, rate: float) -> None:
-        self._path, self._rate = path, rate
+        self._path = path
         try:
-            with Image.open(path, formats=("TIFF", "GIF")) as image:
+            with TiffPages(path) as pages:
+                pages.check(0)
+                count = len(pages)
+        except RefusedError as refusal:
+            raise VideoError(f"{path.name} {refusal}.") from refusal
+        except Exception as error:  # on damaged files the decoders raise whatever comes
+            raise _undecodable(path, error) from error
+        super().__init__(path.name, rate=rate, count=count)
+
+    def _read(self, stride: int) -> Iterator[Frame]:
+        index = 0
+        try:
+            with TiffPages(self._path) as pages:
+                for index in range(0, len(pages), stride):
+                    yield Frame(index, index / self.rate, "", pages.decode(index))
+        except RefusedError as refusal:
+            self.problems.append(f"The video ends before page {index + 1}, which {refusal}.")
+        except Exception as error:  # as above
+            self.problems.append(f"The video ends before page {index + 1}, which is damaged or cut off ({error}).")
+
+
+class _Gif(Video):
+    """Frames with times of their own."""
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self._path = path
+        try:
+            with Image.open(path, formats=("GIF",)) as image:
                 _check_size(path.name, *image.size)
                 count = int(getattr(image, "n_frames", 1))
                 duration = float(image.info.get("duration") or 0)
@@ -216,26 +245,13 @@ class _Pages(Video):
     def _read(self, stride: int) -> Iterator[Frame]:
         seconds = 0.0
         try:
-            with Image.open(self._path, formats=("TIFF", "GIF")) as image:
-                for index, page in enumerate(ImageSequence.Iterator(image)):
+            with Image.open(self._path, formats=("GIF",)) as image:
+                for index, frame in enumerate(ImageSequence.Iterator(image)):
                     if index % stride == 0:
-                        _check_size(self.title, *page.size)
-                        yield Frame(index, seconds, "", _pixels(page))
-                    seconds += float(page.info.get("duration") or 1000 / self.rate) / 1000
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                        yield Frame(index, seconds, "", decode_frame(frame))
+                    seconds += float(frame.info.get("duration") or 1000 / self.rate) / 1000
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, RefusedError) as error:
             self.problems.append(f"The file ends early: it is damaged or cut off ({error}).")
-
-
-def _pixels(page: Image.Image) -> Picture:
-    if page.mode.startswith(("I", "F")):
-        values = np.asarray(page).astype(np.float64)
-        finite = values[np.isfinite(values)]
-        low, span = (float(finite.min()), float(np.ptp(finite))) if finite.size else (0.0, 0.0)
-        grey = np.nan_to_num((values - low) / (span or 1.0) * 255)
-        return np.repeat(np.clip(np.rint(grey), 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
-    if page.has_transparency_data:
-        page = Image.alpha_composite(Image.new("RGBA", page.size, "white"), page.convert("RGBA"))
-    return np.asarray(page.convert("RGB"), dtype=np.uint8)
 
 
 def _pictures(folder: Path) -> list[Path]:

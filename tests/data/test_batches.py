@@ -74,12 +74,6 @@ def test_rotation_makes_many_views_with_the_image_s_own_colours(tmp_path: Path, 
     assert batch.max() <= image.max() + 0.1 and batch.min() >= image.min() - 0.1
 
 
-def test_brightness_varies_only_when_asked_for(tmp_path: Path, fill: Fill) -> None:
-    paths = fill(tmp_path, 1)
-    levels = [{round(float(image.mean()), 4) for image in take(paths, [0], batch=12, brightness=b)[0]} for b in (0.0, 0.2)]
-    assert len(levels[0]) == 1 and len(levels[1]) > 6
-
-
 def test_a_file_that_becomes_unreadable_is_replaced_and_reported_once(tmp_path: Path, fill: Fill) -> None:
     paths = fill(tmp_path, 4)
     paths[1].write_bytes(b"")

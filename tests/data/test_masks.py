@@ -36,6 +36,21 @@ def test_numbered_classes_and_any_colour_are_marked(tmp_path: Path, marked: np.n
         assert np.array_equal(read_mask(tmp_path / name), marked)
 
 
+def test_a_deep_mask_says_what_the_same_mask_of_8_bits_says(tmp_path: Path, marked: np.ndarray) -> None:
+    classes = marked.astype(np.uint16)
+    classes[10:15] *= 3
+    for name, mask, expected in (
+        ("everywhere", np.full((40, 60), 65535, np.uint16), np.ones((40, 60), bool)),
+        ("nowhere", np.zeros((40, 60), np.uint16), np.zeros((40, 60), bool)),
+        ("one class everywhere", np.ones((40, 60), np.uint16), np.ones((40, 60), bool)),
+        ("classes", classes, marked),
+        ("two levels", np.where(marked, 60000, 4000).astype(np.uint16), marked),
+    ):
+        for suffix in (".png", ".tif"):
+            cv2.imwrite(str(tmp_path / f"{name}{suffix}"), mask)
+            assert np.array_equal(read_mask(tmp_path / f"{name}{suffix}"), expected), (name, suffix)
+
+
 def test_soft_edges_and_a_jpegs_noise_move_the_edge_only(tmp_path: Path) -> None:
     mask = np.zeros((200, 300), np.uint8)
     cv2.circle(mask, (120, 90), 50, 255, -1)

@@ -79,6 +79,8 @@ def test_damaged_files_duplicates_and_near_duplicates_are_named(folder: Path) ->
     nearly[0, 0] ^= 1
     cv2.imwrite(str(folder / "train" / "good" / "nearly.png"), nearly)
     found = survey(folder, data=DATA)
+    left_out = {str(problem.path): problem.reason for problem in scan(folder, data=DATA, seed=0).problems}
+    assert left_out.keys() == {path for path, _ in (*found.duplicates, *found.unreadable)}, "the training leaves out what the survey says"
     assert [(Path(path).name, Path(of).name) for path, of in found.duplicates] == [("twin.png", first.name)]
     assert [Path(path).name for path, _ in found.unreadable] == ["text.png"]
     assert any({Path(path).name for path in group} >= {second.name, "nearly.png"} for group in found.near)

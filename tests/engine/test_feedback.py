@@ -48,6 +48,17 @@ def test_marked_images_give_a_copy_of_the_model_a_labelled_calibration(
     assert [path.name for path in tmp_path.iterdir()] == ["autumn"], "nothing is left beside the model"
 
 
+def test_the_copys_card_counts_the_images_that_were_used(
+    tiny_model: Path, normal: list[Path], anomalous: list[Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG broken")
+    recalibrate(tiny_model, [*normal, broken], [*anomalous, tmp_path / "gone.png"], tmp_path / "autumn", device="cpu")
+    card = read_card(tmp_path / "autumn")
+    assert f"calibrated on {len(normal)} normal and {len(anomalous)} anomalous images" in card.limits[-1]
+    assert card.data.validation == len(normal)
+
+
 def test_too_few_or_contradicting_marks_are_refused_with_what_to_do(
     tiny_model: Path, normal: list[Path], anomalous: list[Path], tmp_path: Path
 ) -> None:

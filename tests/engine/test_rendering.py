@@ -1,4 +1,4 @@
-"""Pictures and figures: the overlay touches nothing but the mask, heat maps fit their image, the figure shows both classes."""
+"""Pictures: the overlay touches nothing but the mask, heat maps fit their image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from panda_core.inspection import Decision, Inspection
 from panda_core.inspector import Inspector
-from panda_core.rendering import MASK_COLOUR, colourise, map_heatmap, mask_picture, overlay, residual_heatmap, score_figure
+from panda_core.rendering import MASK_COLOUR, colourise, map_heatmap, mask_picture, overlay
 from panda_core.scoring.decision import decide
 
 HEIGHT, WIDTH = 60, 90
@@ -67,9 +67,8 @@ def test_opacity_zero_only_draws_the_outline_and_an_empty_mask_nothing(inspectio
     assert np.array_equal(overlay(inspection, decide_with(inspection, np.zeros((HEIGHT, WIDTH)))), inspection.image)
 
 
-@pytest.mark.parametrize("draw", [residual_heatmap, map_heatmap])
-def test_heat_maps_are_pictures_of_the_images_size(inspection: Inspection, draw: object) -> None:
-    picture = draw(inspection)  # type: ignore[operator]
+def test_the_heat_map_is_a_picture_of_the_images_size(inspection: Inspection) -> None:
+    picture = map_heatmap(inspection)
     assert picture.shape == (HEIGHT, WIDTH, 3) and picture.dtype == np.uint8
 
 
@@ -88,16 +87,3 @@ def test_the_mask_picture_is_black_and_white(inspection: Inspection) -> None:
     mask = draw_ring(HEIGHT, WIDTH)
     picture = mask_picture(decide_with(inspection, mask))
     assert picture.dtype == np.uint8 and np.array_equal(picture, mask * 255)
-
-
-def test_the_figure_shows_both_classes_the_boundary_and_this_image(inspection: Inspection) -> None:
-    calibration = inspection.calibration
-    figure = score_figure(calibration, 1.5, 0.5)
-    assert [trace.name for trace in figure.data] == ["normal", "anomalous"]
-    assert [len(trace.x) for trace in figure.data] == [calibration.normal_scores.size, calibration.anomalous_scores.size]
-    assert [line.x0 for line in figure.layout.shapes] == [0.5, 1.5]
-
-
-def test_the_figure_leaves_out_a_class_without_images(inspection: Inspection) -> None:
-    figure = score_figure(replace(inspection.calibration, anomalous_scores=np.empty(0)), 1.5, 0.5)
-    assert [trace.name for trace in figure.data] == ["normal"]

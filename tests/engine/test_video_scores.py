@@ -117,14 +117,6 @@ def test_pages_of_one_file_are_a_video(tmp_path: Path, kind: str) -> None:
     assert frames[2].seconds == pytest.approx(0.1 if kind == "gif" else 0.4)
 
 
-def test_deep_pages_are_stretched_like_single_images(tmp_path: Path) -> None:
-    ramp = np.linspace(1000, 5000, 64 * 96).reshape(64, 96).astype(np.uint16)
-    pages = [Image.fromarray(ramp), Image.fromarray(ramp)]
-    pages[0].save(tmp_path / "deep.tif", save_all=True, append_images=pages[1:])
-    frames = list(open_video(tmp_path / "deep.tif").frames())
-    assert len(frames) == 2 and (frames[0].picture.min(), frames[0].picture.max()) == (0, 255)
-
-
 def test_a_video_that_is_cut_off_gives_what_there_is_and_says_so(tmp_path: Path) -> None:
     whole = write_video(tmp_path / "a.avi", "MJPG", count=60).read_bytes()
     (tmp_path / "cut.avi").write_bytes(whole[: len(whole) // 2])

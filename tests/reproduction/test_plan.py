@@ -7,8 +7,8 @@ import pytest
 from panda_core.errors import ConfigError
 from panda_core.presets import PRESETS
 from panda_core.reproduction.plan import (
-    BUDGETS,
     FIRST,
+    FULL,
     FURTHER,
     IN_FIG3,
     LEAVE_ONE_OUT,
@@ -54,7 +54,7 @@ def test_only_panda_gets_further_seeds_and_at_least_three() -> None:
             assert {job.seed for job in jobs if job.target == target and job.system == system} == ({0} if few else {0, 1, 2})
 
 
-@pytest.mark.parametrize("budget", BUDGETS.values(), ids=list(BUDGETS))
+@pytest.mark.parametrize("budget", [QUICK, REDUCED, FULL], ids=lambda budget: budget.name)
 def test_names_are_unique_and_the_first_sets_come_first(budget) -> None:  # type: ignore[no-untyped-def]
     jobs = make_plan(ALL, budget=budget)
     assert len({job.name for job in jobs}) == len(jobs)

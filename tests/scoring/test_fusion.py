@@ -9,7 +9,7 @@ import pytest
 
 from panda_core.errors import CalibrationError
 from panda_core.inspection import ErrorStats
-from panda_core.scoring.fusion import choose_weights, fit_errors, fuse, fused_distribution, score
+from panda_core.scoring.fusion import choose_weights, fit_errors, fuse, score
 from panda_core.scoring.metrics import auroc
 
 FUSIONS = ("sum", "standardised", "weighted")
@@ -42,16 +42,6 @@ def test_contributions_sum_to_the_score_and_single_equals_batch(calibrate, evide
 def test_sum_adds_raw_errors(calibrate) -> None:
     value, parts = score({"recon": 3.0, "percept": 0.5}, calibrate(scoring={"fusion": "sum"}))
     assert (value, parts) == (3.5, {"recon": 3.0, "percept": 0.5})
-
-
-def test_the_fused_distribution_is_that_of_independent_errors() -> None:
-    random = np.random.default_rng(0)
-    normal = {"a": random.normal(3, 2, 50000), "b": random.normal(-1, 0.5, 50000)}
-    stats = {name: replace(s, weight=w) for (name, s), w in zip(fit_errors(normal).items(), (0.3, 0.7), strict=True)}
-    unweighted = {name: replace(s, weight=1.0) for name, s in stats.items()}
-    for fusion, used in (("sum", unweighted), ("standardised", unweighted), ("weighted", stats)):
-        scores = fuse(normal, used, fusion)
-        assert fused_distribution(used, fusion) == pytest.approx((scores.mean(), scores.std()), rel=0.02, abs=0.02)
 
 
 @pytest.mark.parametrize("fusion", ["standardised", "weighted"])
