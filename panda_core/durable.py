@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,9 +33,14 @@ def replace_text(path: Path, text: str, *, durable: bool) -> None:
 
     Bytes of a file name that are no text are written as ``\\udcxx``, from which JSON reads the same name again.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    temporary = unused_name(path)
     with replacing(path, temporary, durable=durable):
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def unused_name(path: Path) -> Path:
+    """A hidden name in the folder of ``path`` that no other writer has, however long the name of ``path`` is."""
+    return path.with_name(f".{uuid.uuid4().hex}.partial")
 
 
 @contextmanager
