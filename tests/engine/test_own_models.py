@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from panda_core import own_models
-from panda_core.card import find_model, list_models, read_card, save_operating_point
+from panda_core.card import find_model, list_models, read_card
+from panda_core.card_changes import save_operating_point
 from panda_core.checkpoint import load_model
 from panda_core.errors import ModelError
 from panda_core.history import History
