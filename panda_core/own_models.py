@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from panda_core.card import CARD_FILE, LARGEST_CARD, TENSOR_FILE, find_listed, find_model, list_models, read_card, usable_name
-from panda_core.durable import read_object, replace_text, sync_folder
+from panda_core.durable import read_object, replace_text, replacing, sync_folder, unused_name
 from panda_core.errors import ModelError, PandaError
 from panda_core.places import home
 
@@ -142,16 +142,13 @@ def export_model(model: str, file: Path) -> None:
     """Write a model as one zip file, which appears whole. Raises ModelError."""
     folder = find_model(model)
     card = read_card(folder).to_json()
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    temporary = unused_name(file)
     try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        with replacing(file, temporary, durable=False), zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             archive.writestr(CARD_FILE, card)
             archive.write(folder / TENSOR_FILE, TENSOR_FILE)
-        os.replace(temporary, file)
     except OSError as error:
         raise ModelError(f"{file} cannot be written ({error.strerror}). Choose another place, or make room.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def import_model(file: Path, *, name: str | None = None) -> Path:
