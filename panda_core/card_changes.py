@@ -1,4 +1,4 @@
-"""What is written into a model's card after it was made: thresholds that a person set, results that were measured.
+"""What is written into a model's card after it was made: thresholds that a person set, results that were measured, another name.
 
 The card is read, changed and written under one lock, so of two changes at the same time neither is lost. The lock is a file in ``locks``
 of `places.home`: nothing lies beside the model, and programs of another home folder do not see it.
@@ -71,6 +71,17 @@ def save_metric(folder: Path, metric: Metric) -> Card:
 
     try:
         return _change(folder, measured)
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be written ({error.strerror}). Make room, or check its permissions.") from error
+
+
+def rename_card(folder: Path, name: str) -> Card:
+    """Give the model of a folder another name, which is its title, too; returns the new card.
+
+    Raises ModelError where the folder is not a model's or cannot be written.
+    """
+    try:
+        return _change(folder, lambda card: dataclasses.replace(card, name=name, title=name))
     except OSError as error:
         raise ModelError(f"{folder} cannot be written ({error.strerror}). Make room, or check its permissions.") from error
 

@@ -148,6 +148,17 @@ def save_roi(model: str, roi: RegionOfInterest) -> None:
         ) from error
 
 
+def move_roi(model: str, other: str) -> None:
+    """The region of a model, legible or not, is that of another one from now on; without a region nothing happens. Raises RoiError."""
+    path = _place(model)
+    try:
+        os.replace(path, _place(other))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RoiError(f"{path} cannot be renamed ({error.strerror}). Check its permissions.") from error
+
+
 def clear_roi(model: str) -> None:
     """Forget the model's region, if there is one. Raises RoiError."""
     try:
