@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 import platform
 from dataclasses import dataclass, field
@@ -17,11 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from panda_core.config import Config
-from panda_core.durable import replace_text
 from panda_core.errors import ConfigError, ModelError
 from panda_core.inspection import Calibration, OperatingPoint
 from panda_core.places import home
-from panda_core.points import load_point, save_point
+from panda_core.points import load_point
 from panda_core.strict import fits
 
 T = TypeVar("T")
@@ -185,7 +183,7 @@ def read_card(folder: Path) -> Card:
         card = Card.from_dict(values)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    decided = load_point(folder.name, card.sha256) if _is_left_alone(folder) else None
+    decided = load_point(folder.name, card.sha256) if is_left_alone(folder) else None
     return card if decided is None else dataclasses.replace(card, operating_point=decided.operating_point)
 
 
@@ -195,7 +193,7 @@ def model_places() -> list[Path]:
     return ([Path(own)] if own else []) + [SHIPPED, home() / "models"]
 
 
-def _is_left_alone(folder: Path) -> bool:
+def is_left_alone(folder: Path) -> bool:
     """Whether it lies where models of the list do, but not among a person's own: what is decided for it is kept elsewhere (`points`)."""
     return folder.resolve().parent in {place.resolve() for place in model_places()[:-1]}
 
@@ -219,57 +217,6 @@ def usable_name(name: str) -> str:
     if not name or name.startswith(".") or len(name) > LONGEST_NAME or set(name) & forbidden or not name.isprintable():
         raise ModelError(f"“{name}” is no usable name. Take up to {LONGEST_NAME} letters, digits, spaces, dots or dashes, no dot first.")
     return name
-
-
-def save_operating_point(folder: Path, point: OperatingPoint | None) -> Card:
-    """Make the thresholds those of a model (None: back to the model's own); returns the new card.
-
-    They go into the card, which is written aside and renamed; those of a model that came with the program, or lies in $PANDA_MODELS,
-    are kept in `points`, and its folder stays as it is. Raises ModelError where the folder is not a model's,
-    cannot be written or the model is not calibrated, ConfigError on thresholds that are not finite or an empty name or reason.
-    """
-    card = read_card(folder)
-    if not card.calibration:
-        raise ModelError(
-            f"{folder} is not calibrated: there is no boundary to move. Run: panda calibrate FOLDER --model {card.name} --out NEW_FOLDER"
-        )
-    if point is not None:
-        _check_point(point)
-    changed = dataclasses.replace(card, operating_point=point)
-    try:
-        if _is_left_alone(folder):
-            save_point(folder.name, card.sha256, point)
-        else:
-            replace_text(folder / CARD_FILE, changed.to_json(), durable=True)
-    except OSError as error:
-        raise ModelError(
-            f"{error.filename or folder} cannot be written ({error.strerror}). Make room, or copy the model to a folder of your own, "
-            f"e.g. {home() / 'models'}."
-        ) from error
-    return changed
-
-
-def save_metric(folder: Path, metric: Metric) -> Card:
-    """Write a result into the card of a model folder, in the place of one on the same data; returns the new card.
-
-    Raises ModelError where the folder is not a model's, is not a person's own, or cannot be written.
-    """
-    card = read_card(folder)
-    if _is_left_alone(folder):
-        raise ModelError(f"“{folder.name}” is not one of your own models, so its card stays as it is. Copy it; the copy is yours.")
-    changed = dataclasses.replace(card, metrics=(*(one for one in card.metrics if one.data != metric.data), metric))
-    try:
-        replace_text(folder / CARD_FILE, changed.to_json(), durable=True)
-    except OSError as error:
-        raise ModelError(f"{folder} cannot be written ({error.strerror}). Make room, or check its permissions.") from error
-    return changed
-
-
-def _check_point(point: OperatingPoint) -> None:
-    if not (math.isfinite(point.boundary) and math.isfinite(point.pixel_threshold)):
-        raise ConfigError("An operating point needs finite thresholds.")
-    if not (point.who.strip() and point.why.strip()):
-        raise ConfigError("Say who moved the threshold and why: whoever reads the card later will ask.")
 
 
 def find_listed(name: str) -> Path:

@@ -27,14 +27,13 @@ from torch import Tensor, nn
 from panda_core.card import CARD_FILE, TENSOR_FILE, Card, read_card
 from panda_core.config import Config, Fusion
 from panda_core.detectors import Detector, build_detector
+from panda_core.durable import exchange
 from panda_core.errors import ModelError, PandaError
 from panda_core.inspection import Boundary, BoundaryKind, Calibration, ErrorStats, MapStats
 from panda_core.percept import PerceptualEvidence
 
 HALF_LIMIT = 60000.0
 """fp16 overflows at 65504; larger tensors stay fp32."""
-
-
 LARGEST_FILE = 4_000_000_000
 """Bytes; a longer tensor file is not ours, and is not read into memory to find out."""
 PREFIXES = ("detector.", "percept.", "calibration.")
@@ -71,6 +70,9 @@ class Model:
 def save_model(folder: Path, model: Model, *, half: bool = False) -> None:
     """Write the folder aside, then rename: a reader sees the old model or the new one, never half of one.
 
+    Where the system cannot exchange two folders in one step (other than Linux; some network file systems), a model that is replaced is
+    gone for an instant; killed in it, the old one is found in ``.NAME.old.*`` beside its place.
+
     ``half`` stores the networks' floating-point tensors as fp16, which halves the file; calibration stays exact.
     """
     folder = Path(folder)
@@ -105,18 +107,10 @@ def save_model(folder: Path, model: Model, *, half: bool = False) -> None:
 def load_model(folder: Path, *, device: torch.device | str = "cpu") -> Model:
     """Read and verify a model folder. Raises ModelError with what to do on any damage, foreign content or other version."""
     folder = Path(folder)
-    card = read_card(folder)
+    card, content = read_card(folder), _read_tensors(folder)
+    if _digest(content) != card.sha256:  # once more: another program may have replaced the model between the two files
+        card, content = read_card(folder), _read_tensors(folder)
     path = folder / TENSOR_FILE
-    if not path.is_file():
-        raise ModelError(f"{path} is missing. Copy the whole model folder again.")
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ModelError(f"{path} is too large to be a model of ours. Copy the whole model folder again.")
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(
-            f"{path} cannot be read ({error.strerror}). Check its permissions, or copy the whole model folder again."
-        ) from error
     if _digest(content) != card.sha256:
         raise ModelError(f"{path} is not the file its card describes (damaged, truncated or changed). Copy the whole model folder again.")
     try:
@@ -128,9 +122,19 @@ def load_model(folder: Path, *, device: torch.device | str = "cpu") -> Model:
     except ModelError as error:
         raise ModelError(f"{folder}: {error}") from error
     except (PandaError, RuntimeError, KeyError, AttributeError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{folder}: the card and the tensors do not belong together ({error}). Copy the whole model folder again."
-        ) from error
+        raise ModelError(f"{folder}: the card and the tensors do not belong together ({error}). Copy the model again.") from error
+
+
+def _read_tensors(folder: Path) -> bytes:
+    path = folder / TENSOR_FILE
+    if not path.is_file():
+        raise ModelError(f"{path} is missing. Copy the whole model folder again.")
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ModelError(f"{path} is too large to be a model of ours. Copy the whole model folder again.")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}). Check its permissions, or copy the model again.") from error
 
 
 def _assemble(card: Card, tensors: Mapping[str, Tensor], device: torch.device | str) -> Model:
@@ -283,11 +287,14 @@ def _swap(temporary: Path, folder: Path) -> None:
         os.replace(temporary, folder)
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)) / folder.name
-    os.replace(folder, aside)
-    try:
-        os.replace(temporary, folder)
-    except BaseException:
-        os.replace(aside, folder)
-        aside.parent.rmdir()
-        raise
+    if exchange(temporary, folder):
+        os.replace(temporary, aside)
+    else:
+        os.replace(folder, aside)
+        try:
+            os.replace(temporary, folder)
+        except BaseException:
+            os.replace(aside, folder)
+            aside.parent.rmdir()
+            raise
     shutil.rmtree(aside.parent, ignore_errors=True)

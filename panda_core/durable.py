@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
-import threading
+import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from panda_core.errors import TrainingError
+
+_HERE = -100  # AT_FDCWD; of no importance for absolute paths
+_EXCHANGE = 2  # RENAME_EXCHANGE of linux/fs.h
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
@@ -33,9 +38,14 @@ def replace_text(path: Path, text: str, *, durable: bool) -> None:
 
     Bytes of a file name that are no text are written as ``\\udcxx``, from which JSON reads the same name again.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    temporary = unused_name(path)
     with replacing(path, temporary, durable=durable):
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def unused_name(path: Path) -> Path:
+    """A hidden name in the folder of ``path`` that no other writer has, however long the name of ``path`` is."""
+    return path.with_name(f".{uuid.uuid4().hex}.partial")
 
 
 @contextmanager
@@ -52,6 +62,12 @@ def replacing(path: Path, temporary: Path, *, durable: bool) -> Iterator[None]:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Give two folders (or files) of one file system each other's name, in one step; False where this system cannot, or will not."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None  # Python has no name for it
+    return rename is not None and rename(_HERE, os.fsencode(one.absolute()), _HERE, os.fsencode(other.absolute()), _EXCHANGE) == 0
 
 
 def sync_folder(folder: Path) -> None:

@@ -15,12 +15,14 @@ import time
 import uuid
 import zipfile
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from panda_core.card import CARD_FILE, LARGEST_CARD, TENSOR_FILE, find_listed, find_model, list_models, read_card, usable_name
-from panda_core.durable import read_object, replace_text, sync_folder
+from panda_core.card_changes import rename_card
+from panda_core.durable import read_object, replace_text, replacing, sync_folder, unused_name
 from panda_core.errors import ModelError, PandaError
 from panda_core.places import home
 
@@ -69,16 +71,22 @@ def copy_model(model: str, name: str) -> Path:
 
 
 def rename_model(model: str, name: str) -> Path:
-    """Give an own model another name; it stays the default if it was. Raises ModelError, HistoryError."""
+    """Give an own model another name; its region and history go along, and it stays the default. Raises ModelError, HistoryError, RoiError.
+
+    Folder, card and region have all changed their name or none of them has.
+    """
     folder, begins = _own(model), default_model() == model
     target = own_models() / check_name(name)
-    card = replace(read_card(folder), name=target.name, title=target.name)
-    try:
-        os.replace(folder, target)
-        replace_text(target / CARD_FILE, card.to_json(), durable=True)
-    except OSError as error:
-        raise ModelError(f"{folder} cannot be renamed ({error.strerror}). Close what uses its files, then try again.") from error
-    _move_region(model, target.name)
+    with _region_moves(model, target.name):
+        try:
+            os.replace(folder, target)
+        except OSError as error:
+            raise ModelError(f"{folder} cannot be renamed ({error.strerror}). Close what uses its files, then try again.") from error
+        try:
+            rename_card(target, target.name)
+        except ModelError:
+            os.replace(target, folder)
+            raise
     if begins:
         set_default(target.name)
     _move_history(model, target.name)
@@ -86,18 +94,18 @@ def rename_model(model: str, name: str) -> Path:
 
 
 def delete_model(model: str) -> str:
-    """Take an own model away; returns the token that `restore_model` brings it back by, for KEPT_SECONDS. Raises ModelError."""
+    """Take an own model away; returns the token that `restore_model` brings it back by, for KEPT_SECONDS. Raises ModelError, RoiError."""
     folder = _own(model)
     token = uuid.uuid4().hex
     trash = home() / "trash" / token
-    trash.mkdir(parents=True)
-    try:
-        os.replace(folder, trash / folder.name)
-    except OSError as error:
-        trash.rmdir()
-        raise ModelError(f"{folder} cannot be deleted ({error.strerror}). Close what uses its files, then try again.") from error
-    _move_region(model, _aside(token))
-    _empty_trash()
+    _empty_trash()  # first: where that fails, nothing has been deleted
+    with _region_moves(model, _aside(token)):
+        trash.mkdir(parents=True)
+        try:
+            os.replace(folder, trash / folder.name)
+        except OSError as error:
+            trash.rmdir()
+            raise ModelError(f"{folder} cannot be deleted ({error.strerror}). Close what uses its files, then try again.") from error
     return token
 
 
@@ -125,16 +133,16 @@ def deleted_models() -> tuple[Deleted, ...]:
 
 
 def restore_model(token: str) -> Path:
-    """Undo `delete_model`; returns the folder. Raises ModelError where it is gone for good, or its name is taken by now."""
+    """Undo `delete_model`; returns the folder. Raises ModelError where it is gone for good or its name is taken by now, RoiError."""
     trash = home() / "trash" / token
     found = [path for path in trash.iterdir() if path.is_dir()] if token.isalnum() and trash.is_dir() else []
     if not found:
         raise ModelError("This model was deleted for good: deleted models are kept for 30 days.")
     target = own_models() / check_name(found[0].name)
     own_models().mkdir(parents=True, exist_ok=True)
-    os.replace(found[0], target)
+    with _region_moves(_aside(token), target.name):
+        os.replace(found[0], target)
     trash.rmdir()
-    _move_region(_aside(token), target.name)
     return target
 
 
@@ -142,16 +150,13 @@ def export_model(model: str, file: Path) -> None:
     """Write a model as one zip file, which appears whole. Raises ModelError."""
     folder = find_model(model)
     card = read_card(folder).to_json()
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    temporary = unused_name(file)
     try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        with replacing(file, temporary, durable=False), zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             archive.writestr(CARD_FILE, card)
             archive.write(folder / TENSOR_FILE, TENSOR_FILE)
-        os.replace(temporary, file)
     except OSError as error:
         raise ModelError(f"{file} cannot be written ({error.strerror}). Choose another place, or make room.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def import_model(file: Path, *, name: str | None = None) -> Path:
@@ -256,13 +261,17 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _move_region(old: str, new: str) -> None:
-    from panda_core.roi import clear_roi, load_roi, save_roi
+@contextmanager
+def _region_moves(old: str, new: str) -> Iterator[None]:
+    """The region of ``old`` goes to ``new``, and back if the body fails. Raises RoiError, then the body does not begin."""
+    from panda_core.roi import move_roi
 
-    region = load_roi(old)
-    if region is not None:
-        save_roi(new, region)
-        clear_roi(old)
+    move_roi(old, new)
+    try:
+        yield
+    except BaseException:
+        move_roi(new, old)
+        raise
 
 
 def _move_history(old: str, new: str) -> None:
@@ -283,7 +292,7 @@ def _aside(token: str) -> str:
 def _empty_trash() -> None:
     from panda_core.roi import clear_roi
 
-    for path in (home() / "trash").iterdir():
+    for path in (home() / "trash").glob("*"):
         if path.stat().st_mtime < time.time() - KEPT_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
             clear_roi(_aside(path.name))

@@ -8,7 +8,6 @@ import json
 import math
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from panda_core.durable import replacing, unused_name
 from panda_core.errors import PandaError
 from panda_core.inspection import Inspection, Picture
 from panda_core.places import home
@@ -139,13 +139,25 @@ def save_roi(model: str, roi: RegionOfInterest) -> None:
     path = _place(model)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False) as file:
-            json.dump(roi.to_json(), file)
-        os.replace(file.name, path)
+        temporary = unused_name(path)
+        with replacing(path, temporary, durable=False):
+            temporary.touch(mode=0o600, exist_ok=False)  # for the person's eyes only
+            temporary.write_text(json.dumps(roi.to_json()), encoding="utf-8")
     except OSError as error:
         raise RoiError(
             f"The region of interest cannot be kept in {path.parent} ({error.strerror}). Check its free space and permissions."
         ) from error
+
+
+def move_roi(model: str, other: str) -> None:
+    """The region of a model, legible or not, is that of another one from now on; without a region nothing happens. Raises RoiError."""
+    path = _place(model)
+    try:
+        os.replace(path, _place(other))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RoiError(f"{path} cannot be renamed ({error.strerror}). Check its permissions.") from error
 
 
 def clear_roi(model: str) -> None:

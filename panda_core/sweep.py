@@ -132,8 +132,8 @@ class Sweep:
     ) -> Sweep:
         """Check every combination, make the folder and write sweep.json.
 
-        Raises ConfigError where the grid is empty or too large or a combination is not a valid configuration, FolderError where
-        ``data`` is no folder, TrainingError where the folder holds a search already or cannot be made.
+        Raises ConfigError and FolderError as `check_grid` does, TrainingError where the folder holds a search already or cannot be
+        made.
         """
         check_grid(base, grid, data=data)
         path = Path(path).resolve()
@@ -245,13 +245,17 @@ class Sweep:
 def check_grid(base: Config, grid: Mapping[str, Sequence[Value]], *, data: str | Path | None = None) -> list[Config]:
     """The configuration of every combination, in the grid's order.
 
-    Raises ConfigError where the grid is empty or too large, or a combination is not a valid configuration, FolderError where ``data``
-    is given and no folder.
+    Raises ConfigError where the grid is empty or too large, names a value twice, or a combination is not a valid configuration,
+    FolderError where ``data`` is given and no folder.
     """
     if data is not None and not Path(data).is_dir():
         raise FolderError(f"{data} is not a folder. Give the path of a folder with normal images.")
     if not grid or not all(grid.values()):
         raise ConfigError("The grid is empty. Name fields and values, e.g. loss.adversarial_weight=0.01,0.05,0.1.")
+    for field, values in grid.items():
+        for place, value in enumerate(values):
+            if value in values[:place]:  # 1 and 1.0, too: Optuna takes them for one
+                raise ConfigError(f"The grid names {field}={value} twice. Name each value once: equal trainings tell nothing new.")
     count = count_combinations(grid)
     if count > MOST_TRIALS:
         raise ConfigError(f"The grid has {count} combinations; at most {MOST_TRIALS} are trained. Leave out some values.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from lightning_fabric.loggers.csv_logs import CSVLogger
 from torch import Tensor
 
 from panda_core.detectors.base import Examination
+from panda_core.durable import replacing, unused_name
 from panda_core.runs import RunDir
 from panda_core.training import Progress
 
@@ -120,9 +120,9 @@ def preview_sheet(images: Tensor, reconstructions: Tensor) -> np.ndarray:
 
 
 def _write_picture(path: Path, sheet: np.ndarray) -> None:
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes())
-    os.replace(temporary, path)
+    temporary = unused_name(path)
+    with replacing(path, temporary, durable=False):
+        temporary.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def thin_out(files: Sequence[Path], *, most: int = MOST_PREVIEWS) -> None:

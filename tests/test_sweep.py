@@ -22,7 +22,7 @@ from panda_core.config import Config
 from panda_core.errors import ConfigError, FolderError, TrainingError
 from panda_core.presets import preset
 from panda_core.runs import RunDir
-from panda_core.sweep import MOST_TRIALS, Sweep, Trial
+from panda_core.sweep import MOST_TRIALS, Sweep, Trial, parse_values
 from panda_core.sweeper import lead, validation
 
 GRID = {"train.seed": [0, 1], "data.size": [32, 64]}
@@ -236,6 +236,8 @@ def test_one_process_leads_a_search(tmp_path: Path) -> None:
     [
         ({}, "empty"),
         ({"train.seed": []}, "empty"),
+        ({"loss.adversarial_weight": parse_values("0.1,0.10,1")}, "loss.adversarial_weight=0.1 twice"),
+        ({"loss.adversarial_weight": parse_values("0.1,1,1.0")}, "loss.adversarial_weight=1.0 twice"),
         ({"train.sede": [1]}, "train.seed"),
         ({"data.size": [32, 33]}, "multiple of 32"),
         ({"train.seed": list(range(MOST_TRIALS + 1))}, "Leave out"),

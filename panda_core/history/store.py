@@ -69,7 +69,7 @@ class History:
         return self.add_many([Seen(inspection, decision, path, name, fingerprint, keep)], source=source)[0]
 
     def add_many(self, items: Iterable[Seen], *, source: Source) -> list[int]:
-        """Keep several inspections: all or none. ``items`` may be lazy; one is held at a time. Raises HistoryError."""
+        """Keep inspections: all or none. Of lazy ``items`` the thumbnail is held and, without a file, the PNG. Raises HistoryError."""
         settings = self.settings()
         prepared = [self._recorder.prepare(self._renamed(item), source=source, keep_copies=settings.keep_copies) for item in items]
         with self._write() as session:

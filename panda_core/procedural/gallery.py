@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from pathlib import Path
 
 from PIL import Image
 
+from panda_core.durable import replacing, unused_name
 from panda_core.procedural.dataset import KINDS
 
 SIZE = 512
@@ -33,9 +33,9 @@ def write_gallery(folder: Path) -> list[Path]:
         encoded = io.BytesIO()
         Image.fromarray(image).save(encoded, "JPEG", quality=92)
         path = folder / f"{name}.jpg"
-        part = path.with_suffix(".part")
-        part.write_bytes(encoded.getvalue())
-        os.replace(part, path)
+        temporary = unused_name(path)
+        with replacing(path, temporary, durable=False):
+            temporary.write_bytes(encoded.getvalue())
         paths.append(path)
     return paths
 

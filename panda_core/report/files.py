@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from panda_core.durable import replacing, unused_name
 from panda_core.errors import PandaError
 
 
@@ -15,17 +15,14 @@ from panda_core.errors import PandaError
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file to write ``path`` with: beside it, and renamed into place at the end; nothing stays if the body fails.
 
-    Raises PandaError where the place cannot be written.
+    Of several writers of one path the last to end wins. Raises PandaError where the place cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = unused_name(path)
     try:
-        with temporary.open("wb") as file:
+        with replacing(path, temporary, durable=False), temporary.open("wb") as file:
             yield file
-        os.replace(temporary, path)
     except OSError as error:
         raise PandaError(f"{path} cannot be written: {error.strerror}. Choose another place, or make room.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Names:

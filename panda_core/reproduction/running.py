@@ -7,7 +7,6 @@ synthetic held-out images. What a stopped job has done is kept in its folder amo
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import time
@@ -23,7 +22,7 @@ from panda_core.card import versions
 from panda_core.data.folders import LabelledImage, labelled_test
 from panda_core.data.images import list_images, read_image
 from panda_core.datasets import Prepared, prepare
-from panda_core.durable import read_object, replace_text
+from panda_core.durable import read_object, replace_text, replacing, unused_name
 from panda_core.errors import ImageError, TrainingError
 from panda_core.presets import preset
 from panda_core.reproduction.measuring import (
@@ -143,9 +142,9 @@ def _borrow_pretext(job: Job, run: RunDir, places: Places) -> None:
     for found in sorted(places.runs.glob(f"*/{PRETEXT}")):
         other = RunDir.open(found.parent)
         if other.data == run.data and _pretext_of(other.config) == _pretext_of(run.config):
-            temporary = target.with_suffix(".borrowed")
-            shutil.copyfile(found, temporary)
-            os.replace(temporary, target)
+            temporary = unused_name(target)
+            with replacing(target, temporary, durable=False):
+                shutil.copyfile(found, temporary)
             return
 
 
@@ -271,10 +270,9 @@ def _keep_scores(path: Path, samples: Sequence[LabelledImage], labels: NDArray[n
     """labels, scores, names (defect/file) and boundary (empty where there is none): what plots are drawn from."""
     names = np.array([f"{sample.label}/{sample.path.name}" for sample in samples])
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    with temporary.open("wb") as file:
+    temporary = unused_name(path)
+    with replacing(path, temporary, durable=False), temporary.open("wb") as file:
         np.savez_compressed(file, labels=labels, scores=scores, names=names, boundary=np.array([] if boundary is None else [boundary]))
-    os.replace(temporary, path)
 
 
 def is_done(job: Job, out: Path) -> bool:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from panda_core.card import find_listed, find_model, known_as, list_models, read_card, save_operating_point
+from panda_core.card import find_listed, find_model, known_as, list_models, read_card
+from panda_core.card_changes import save_operating_point
 from panda_core.data.images import pixels_of
 from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.inspection import Inspection, OperatingPoint

@@ -12,7 +12,8 @@ from typing import Any
 
 from panda_core.batch.job import Job, StoppedError
 from panda_core.batch.sources import LabelledSource
-from panda_core.card import find_listed, save_metric
+from panda_core.card import find_listed
+from panda_core.card_changes import save_metric
 from panda_core.errors import ModelError, PandaError
 from panda_core.evaluation import Report, auroc_difference, measure
 from panda_core.own_models import is_own

@@ -30,7 +30,7 @@ class ModelsDesk:
         return {"download": self._publish(file), "name": file.name}
 
     def act(self, what: str, model: str, name: str) -> dict[str, Any]:
-        """Do one of rename, copy, delete, restore (whose ``model`` is the token of a deleted one), default. Raises ModelError."""
+        """Do one of rename, copy, delete, restore (whose ``model`` is the token of a deleted one), default. Raises PandaError."""
         if what != "restore":
             find_listed(model)  # and no other folder of this machine
         if what == "rename":

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from panda_core import card as card_module
+from panda_core import card_changes
 from panda_core.card import (
     CARD_FILE,
     FORMAT,
@@ -22,8 +27,8 @@ from panda_core.card import (
     known_as,
     list_models,
     read_card,
-    save_operating_point,
 )
+from panda_core.card_changes import save_metric, save_operating_point
 from panda_core.errors import ConfigError, ModelError
 from panda_core.inspection import OperatingPoint
 from panda_core.places import home
@@ -221,7 +226,8 @@ POINT = OperatingPoint(boundary=1.5, pixel_threshold=3.0, who="Ada", why="fewer 
 
 
 @pytest.fixture
-def calibrated(tmp_path: Path) -> Path:
+def calibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PANDA_HOME", str(tmp_path / "home"))
     return write_card(tmp_path / "own", json.dumps(replace(CARD, calibration={"lo": 0.0}).to_dict()))
 
 
@@ -291,3 +297,40 @@ def test_a_card_without_the_field_is_an_older_one_and_fine() -> None:
     values = CARD.to_dict()
     del values["operating_point"]
     assert Card.from_dict(values) == CARD
+
+
+def test_of_two_changes_of_a_card_at_the_same_time_neither_is_lost(calibrated: Path) -> None:
+    for number in range(12):
+        measured = replace(CARD.metrics[0], data=f"set {number}")
+        wanted = None if number % 2 else POINT
+        changes = (lambda: save_metric(calibrated, measured), lambda: save_operating_point(calibrated, wanted))  # noqa: B023
+        threads = [threading.Thread(target=change) for change in changes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        card = read_card(calibrated)
+        assert card.metrics[-1] == measured and card.operating_point == wanted
+    assert [path.name for path in calibrated.iterdir()] == [CARD_FILE]
+
+
+def test_a_card_that_another_program_does_not_let_go_of_is_left_alone(calibrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card_changes, "PATIENCE", 0.05)
+    save_metric(calibrated, CARD.metrics[0])
+    (lock,) = (home() / "locks").glob("card-*.lock")
+    with FileLock(lock), pytest.raises(ModelError, match="Another program"):
+        save_metric(calibrated, CARD.metrics[0])
+
+
+@pytest.mark.parametrize("what", ["a result", "an operating point"])
+def test_a_folder_that_cannot_be_written_says_so(calibrated: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    def change() -> Card:
+        return save_metric(calibrated, CARD.metrics[0]) if what == "a result" else save_operating_point(calibrated, POINT)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(calibrated))
+
+    with monkeypatch.context() as patch, pytest.raises(ModelError, match=rf"{calibrated} cannot be written \(Permission denied\)"):
+        patch.setattr(card_changes, "replace_text", refuse)
+        change()
+    change()

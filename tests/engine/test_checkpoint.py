@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from panda_core import checkpoint
-from panda_core.card import CARD_FILE, TENSOR_FILE, read_card
+from panda_core.card import CARD_FILE, TENSOR_FILE, Card, read_card
 from panda_core.checkpoint import load_model, save_model
 from panda_core.errors import ModelError
 from panda_core.inspection import Picture
@@ -140,6 +141,47 @@ def test_a_failed_save_leaves_the_place_as_it_was(folder: Path, tmp_path: Path, 
     assert target.exists() == existing
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the docstring promises it on Linux")
+def test_a_model_that_is_replaced_is_there_at_every_step(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, real, looks = load_model(folder), os.replace, []
+
+    def replace(source: Path, target: Path) -> None:
+        real(source, target)
+        looks.append(read_card(folder))
+
+    monkeypatch.setattr(os, "replace", replace)
+    save_model(folder, model)
+    assert looks
+
+
+@pytest.mark.parametrize("in_the_way", ["a link", "a file"])
+def test_what_lies_in_the_place_of_a_model_is_replaced_without_a_trace(tiny_model: Path, tmp_path: Path, in_the_way: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "place").mkdir()
+    target = tmp_path / "place" / "model"
+    target.symlink_to(tmp_path / "elsewhere") if in_the_way == "a link" else target.write_text("notes")
+    save_model(target, load_model(tiny_model))
+    assert load_model(target) and (tmp_path / "elsewhere").is_dir()
+    assert [path.name for path in target.parent.iterdir()] == ["model"]
+
+
+def test_a_model_replaced_between_its_card_and_its_tensors_is_read_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, seen = load_model(folder), []
+    new = load_model(folder)
+    new.percept.mu[0, 0, 0] += 1  # type: ignore[union-attr]
+
+    def read(place: Path) -> Card:
+        card = read_card(place)
+        if not seen:
+            save_model(folder, new)
+        seen.append(card)
+        return card
+
+    monkeypatch.setattr(checkpoint, "read_card", read)
+    found = load_model(folder)
+    assert found.card == seen[-1] != old.card and torch.equal(found.percept.mu, new.percept.mu)  # type: ignore[union-attr]
+
+
 def test_a_replacement_that_fails_halfway_brings_the_old_model_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, real, calls = load_model(folder), os.replace, 0
 
@@ -150,6 +192,9 @@ def test_a_replacement_that_fails_halfway_brings_the_old_model_back(folder: Path
             raise OSError("Input/output error")
         real(source, target)
 
+    monkeypatch.setattr(checkpoint, "exchange", lambda one, other: False)
+    save_model(folder, model)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(OSError, match="Input/output"):
         save_model(folder, model)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,14 +14,15 @@ import numpy as np
 import pytest
 
 from panda_core import own_models
-from panda_core.card import find_model, list_models, read_card, save_operating_point
+from panda_core.card import find_model, list_models, read_card
+from panda_core.card_changes import save_operating_point
 from panda_core.checkpoint import load_model
-from panda_core.errors import ModelError
+from panda_core.errors import ModelError, PandaError
 from panda_core.history import History
 from panda_core.inspection import OperatingPoint
 from panda_core.inspector import Inspector
 from panda_core.places import home
-from panda_core.roi import RegionOfInterest, Shape, load_roi, save_roi
+from panda_core.roi import RegionOfInterest, Shape, has_roi, load_roi, save_roi
 from panda_core.scoring.decision import decide
 
 
@@ -93,6 +96,46 @@ def test_a_region_goes_and_comes_back_with_its_model(kept: Path, tiny_model: Pat
     own_models.rename_model("My parts", "Bolts")
     own_models.restore_model(token)
     assert load_roi("My parts") == region and load_roi("Bolts") is None
+
+
+def region_file() -> Path:
+    (file,) = (home() / "roi").iterdir()
+    return file
+
+
+def test_a_damaged_region_goes_along_unread(kept: Path) -> None:
+    save_roi("My parts", RegionOfInterest((Shape("rectangle", "include", ((0.0, 0.0), (0.5, 1.0))),)))
+    region_file().write_text("{broken")
+    own_models.set_default("My parts")
+    own_models.rename_model("My parts", "Bolts")
+    assert names() == {"Bolts"} and own_models.default_model() == "Bolts" and has_roi("Bolts") and not has_roi("My parts")
+    token = own_models.delete_model("Bolts")
+    assert names() == set() and not has_roi("Bolts")
+    own_models.restore_model(token)
+    assert has_roi("Bolts") and region_file().read_text() == "{broken"
+
+
+@pytest.mark.parametrize("what", ["region", "folder", "card"])
+def test_what_cannot_be_moved_whole_stays_where_it_is(kept: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    save_roi("My parts", RegionOfInterest((Shape("rectangle", "include", ((0.0, 0.0), (0.5, 1.0))),)))
+    before = (kept / "card.json").read_bytes()
+    stuck = {"region": region_file(), "folder": kept, "card": None}[what]
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        if source == stuck or (what == "card" and target.name == "card.json"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        with pytest.raises(PandaError, match="Permission denied"):
+            own_models.rename_model("My parts", "Bolts")
+        if what != "card":
+            with pytest.raises(PandaError, match="Permission denied"):
+                own_models.delete_model("My parts")
+    assert names() == {"My parts"} and (kept / "card.json").read_bytes() == before
+    assert has_roi("My parts") and own_models.deleted_models() == ()
 
 
 def test_only_a_model_of_the_list_can_be_the_default(kept: Path, tiny_model: Path) -> None:

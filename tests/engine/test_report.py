@@ -249,6 +249,17 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         file.write(b"new")
 
 
+def test_two_writers_of_one_file_do_not_spoil_each_others(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    with whole_file(path) as first:
+        first.write(b"first, whole")
+        first.flush()
+        with whole_file(path) as second:
+            second.write(b"second, whole")
+        assert path.read_bytes() == b"second, whole"
+    assert path.read_bytes() == b"first, whole" and list(tmp_path.iterdir()) == [path]
+
+
 def test_equal_names_get_numbers() -> None:
     names = Names()
     assert [names.take(stem) for stem in ("leaf", "Leaf", "leaf_2", "leaf")] == ["leaf", "Leaf_2", "leaf_2_2", "leaf_3"]

@@ -150,6 +150,18 @@ def test_a_region_is_kept_for_its_model_alone_and_can_be_cleared(home: Path) -> 
     assert load_roi("leaf") is None and load_roi("runs/first/model") is None
 
 
+def test_a_region_that_cannot_be_kept_leaves_nothing_behind(home: Path) -> None:
+    (home / "roi" / "leaf.json").mkdir(parents=True)
+    with pytest.raises(RoiError, match="cannot be kept"):
+        save_roi("leaf", RegionOfInterest((LEFT,)))
+    assert [path.name for path in (home / "roi").iterdir()] == ["leaf.json"]
+
+
+def test_only_its_owner_can_read_a_region(home: Path) -> None:
+    save_roi("leaf", RegionOfInterest((LEFT,)))
+    assert (home / "roi" / "leaf.json").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_damaged_file_says_where_it_is(home: Path) -> None:
     save_roi("leaf", RegionOfInterest((LEFT,)))
     (home / "roi" / "leaf.json").write_text("{")

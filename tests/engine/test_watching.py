@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -65,3 +66,10 @@ def test_without_a_gpu_none_is_reported_and_none_is_asked(
 def test_the_load_is_not_measured_at_every_step(run: RunDir) -> None:
     take_a_step(run, "cpu")
     assert [event["event"] for event in run.events()] == ["step"]
+
+
+def test_a_preview_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "preview.jpg").mkdir()
+    with pytest.raises(OSError, match=r"preview\.jpg"):
+        watching._write_picture(tmp_path / "preview.jpg", np.zeros((4, 4, 3), np.uint8))
+    assert [path.name for path in tmp_path.iterdir()] == ["preview.jpg"]

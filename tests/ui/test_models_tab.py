@@ -14,7 +14,8 @@ import pytest
 from gradio.utils import get_upload_folder
 
 from panda_core import own_models
-from panda_core.card import find_model, save_operating_point
+from panda_core.card import find_model
+from panda_core.card_changes import save_operating_point
 from panda_core.inspection import OperatingPoint
 from panda_core.ui.models_tab import ModelsTab
 
