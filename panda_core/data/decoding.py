@@ -37,6 +37,8 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _ORIENTATION = 0x0112
 _DEFLATED_SYNTAX = b"1.2.840.10008.1.2.1.99"
 
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 Picture = NDArray[np.uint8]
 Stretch = Callable[[NDArray[Any]], Picture]
 """Deep values of any shape -> 0..255."""
@@ -49,6 +51,7 @@ class RefusedError(Exception):
 def stretch(values: NDArray[Any], *, low: float | None = None, high: float | None = None) -> Picture:
     """Real values of any shape -> uint8: low..high (default: their own finite minimum and maximum) becomes 0..255, clipped.
 
+    A single hot or dead pixel does not count as minimum or maximum of a picture.
     8-bit values without a given range are returned unchanged. All equal gives 0; not-a-number gives 0.
     """
     if values.dtype.kind not in "biuf":
@@ -59,13 +62,24 @@ def stretch(values: NDArray[Any], *, low: float | None = None, high: float | Non
     finite = np.isfinite(scaled)
     if not finite.any():
         raise RefusedError("has no finite pixel")
-    low = float(scaled.min(where=finite, initial=np.inf)) if low is None else low
-    high = float(scaled.max(where=finite, initial=-np.inf)) if high is None else high
+    least, most = _range(scaled, finite)
+    low, high = least if low is None else low, most if high is None else high
     half_span = high / 2 - low / 2  # halves, because the span of two finite numbers can be infinite
     if half_span <= 0:
         return np.zeros(values.shape, np.uint8)
     scaled = np.clip(np.nan_to_num(scaled, nan=low, posinf=high, neginf=low), low, high)
     return _uint8(np.rint((scaled / 2 - low / 2) / half_span * 255.0))
+
+
+def _range(values: NDArray[Any], finite: NDArray[np.bool_]) -> tuple[float, float]:
+    """Finite minimum and maximum; of a picture those of its 3 x 3 medians, which no single pixel changes, unless they are all equal."""
+    extremes = float(values.min(where=finite, initial=np.inf)), float(values.max(where=finite, initial=-np.inf))
+    is_picture = (values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (1, 3, 4))) and min(values.shape[:2]) >= 3
+    if not is_picture or not finite.all() or max(map(abs, extremes)) > _FLOAT32_MAX:
+        return extremes
+    calm = cv2.medianBlur(np.ascontiguousarray(values, np.float32), 3)
+    least, most = float(calm.min()), float(calm.max())
+    return (least, most) if least < most else extremes
 
 
 def decode(data: bytes, suffix: str, *, deep: Stretch = stretch) -> Picture:

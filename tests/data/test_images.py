@@ -59,6 +59,27 @@ def test_other_colour_modes_become_the_rgb_that_pillow_gives(tmp_path: Path, dra
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), np.asarray(image.convert("RGB")))
 
 
+@pytest.mark.parametrize("broken", [0, 65535])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_hot_or_dead_pixel_does_not_change_the_picture_around_it(tmp_path: Path, broken: int, channels: int) -> None:
+    values = np.linspace(1000, 4000, 40 * 48).astype(np.uint16).reshape(40, 48)
+    values = values if channels == 1 else np.dstack([values] * 3)
+    pictures = []
+    for name in ("sound", "broken"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), values)
+        pictures.append(read_image(tmp_path / f"{name}.png").astype(int))
+        values[20, 20] = broken
+    pictures[1][20, 20] = pictures[0][20, 20]
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+
+
+def test_a_lone_bright_pixel_of_a_deep_image_is_seen(tmp_path: Path) -> None:
+    values = np.full((40, 48), 500, np.uint16)
+    values[5, 6] = 900
+    cv2.imwrite(str(tmp_path / "one.png"), values)
+    assert np.argwhere(read_image(tmp_path / "one.png")[:, :, 0] == 255).tolist() == [[5, 6]]
+
+
 def test_a_deep_image_is_stretched_from_its_own_range_in_every_container(tmp_path: Path) -> None:
     values = np.arange(1000, 1000 + 40 * 48, dtype=np.uint16).reshape(40, 48)
     cv2.imwrite(str(tmp_path / "a.png"), values)
