@@ -37,6 +37,8 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _ORIENTATION = 0x0112
 _DEFLATED_SYNTAX = b"1.2.840.10008.1.2.1.99"
 
+_EIGHT_IN_SIXTEEN = 257
+"""65535 / 255: what an 8-bit value is multiplied by where it is written with 16 bits."""
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 Picture = NDArray[np.uint8]
@@ -52,12 +54,15 @@ def stretch(values: NDArray[Any], *, low: float | None = None, high: float | Non
     """Real values of any shape -> uint8: low..high (default: their own finite minimum and maximum) becomes 0..255, clipped.
 
     A single hot or dead pixel does not count as minimum or maximum of a picture.
-    8-bit values without a given range are returned unchanged. All equal gives 0; not-a-number gives 0.
+    8-bit values without a given range are returned unchanged, and so are those that were only written with 16 bits (all are multiples
+    of 257). All equal gives 0; not-a-number gives 0.
     """
     if values.dtype.kind not in "biuf":
         raise RefusedError(f"has pixels of type {values.dtype}; real numbers are read")
     if values.dtype == np.uint8 and low is None and high is None:
         return values
+    if values.dtype == np.uint16 and low is None and high is None and not (values % _EIGHT_IN_SIXTEEN).any():
+        return _uint8(values // _EIGHT_IN_SIXTEEN)
     scaled = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
     finite = np.isfinite(scaled)
     if not finite.any():

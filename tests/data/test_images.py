@@ -73,6 +73,13 @@ def test_a_hot_or_dead_pixel_does_not_change_the_picture_around_it(tmp_path: Pat
     assert np.abs(pictures[0] - pictures[1]).max() <= 1
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_a_picture_of_8_bits_that_was_written_with_16_is_the_same_picture(tmp_path: Path, draw: Draw, name: str) -> None:
+    picture = draw(0) // 2 + 20
+    cv2.imwrite(str(tmp_path / name), picture[:, :, ::-1].astype(np.uint16) * 257)
+    assert np.array_equal(read_image(tmp_path / name), picture)
+
+
 def test_a_lone_bright_pixel_of_a_deep_image_is_seen(tmp_path: Path) -> None:
     values = np.full((40, 48), 500, np.uint16)
     values[5, 6] = 900
