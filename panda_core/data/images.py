@@ -25,10 +25,9 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".
 def read_image(path: str | Path, *, deep: Stretch = stretch) -> Picture:
     """H x W x 3 uint8 RGB, upright (EXIF orientation applied), of a JPEG, PNG, WebP, BMP, TIFF, GIF or DICOM file.
 
-    8-bit values are kept, with 16 bits written, too; deeper ones are stretched from the image's own range, in which a single hot pixel
-    does not count, colour channels together; a constant deep
-    image gives 0; ``deep`` takes the place of this stretching. DICOM: rescale, then its window or its own range; MONOCHROME1
-    inverted. Of several frames, the first.
+    8-bit values are kept, also where they are written with 16 bits; deeper ones are stretched from the image's own range, in which a
+    single hot pixel does not count, colour channels together; a constant deep image gives 0; ``deep`` takes the place of this
+    stretching. DICOM: rescale, then its window or its own range; MONOCHROME1 inverted. Of several frames, the first.
     Raises ImageError, and nothing else, if the file cannot be read completely or has more than MAX_PIXELS.
     """
     data = _load(path)
