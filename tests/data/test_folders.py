@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -50,10 +51,12 @@ def test_unreadable_files_and_duplicates_are_listed_not_fatal(tmp_path: Path, fi
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     whole = paths[1].read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    os.mkfifo(tmp_path / "pipe.png")
     splits = scan(tmp_path, data=DATA, seed=0)
     assert all_normal(splits) == set(paths)
     reasons = {problem.path.name: problem.reason for problem in splits.problems}
-    assert set(reasons) == {"copy.png", "broken.jpg", "cut.png"}
+    assert set(reasons) == {"copy.png", "broken.jpg", "cut.png", "gone.png", "pipe.png"}
     assert "0.png" in reasons["copy.png"]
 
 
