@@ -190,7 +190,11 @@ def _watch(run: RunDir) -> Iterator[None]:
 @click.argument("folder", type=click.Path(path_type=Path))
 @model_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where the calibrated copy of the model goes.")
-@click.option("--anomalies", type=click.Path(path_type=Path), help="Folder of known anomalies, for a labelled boundary.")
+@click.option(
+    "--anomalies",
+    type=click.Path(path_type=Path),
+    help="Folder of known anomalies and nothing else, e.g. DATA/test/scratch, for a labelled boundary.",
+)
 @click.option(
     "--boundary",
     type=click.Choice(["auto", "labelled", "synthetic", "tail"]),
@@ -213,8 +217,7 @@ def calibrate(
     from panda_core.calibration import calibrate_anew
     from panda_core.card import find_model
     from panda_core.checkpoint import load_model, save_model
-    from panda_core.data.folders import find_images
-    from panda_core.data.images import list_images
+    from panda_core.data.folders import find_images, known_anomalies
     from panda_core.devices import pick_device
     from panda_core.errors import FolderError
 
@@ -231,9 +234,7 @@ def calibrate(
         )
     normal, known = find_images(folder)
     if anomalies:
-        known = list_images(anomalies)
-        if not known:
-            raise FolderError(f"{anomalies} holds no images. Name a folder of known anomalies, or leave out --anomalies.")
+        known = known_anomalies(anomalies)
     changed: dict[str, Any] = {"scoring.boundary": boundary}
     if false_alarm_rate is not None:
         changed["scoring.false_alarm_rate"] = false_alarm_rate

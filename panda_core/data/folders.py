@@ -147,6 +147,19 @@ def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
     return normal, [path for place in defects for path in list_images(place)]
 
 
+def known_anomalies(folder: Path) -> list[Path]:
+    """All images of a folder of anomalies. Raises FolderError without one, or where a folder inside is called as normal images are."""
+    found = list_images(folder)
+    if not found:
+        raise FolderError(f"{folder} holds no images. Name a folder of known anomalies, or leave out --anomalies.")
+    normal = next((place for path in found for place in path.relative_to(folder).parents if place.name.lower() in NORMAL_NAMES), None)
+    if normal is not None:
+        raise FolderError(
+            f"{folder} holds normal images, too ({folder / normal}). Name a folder of anomalies and nothing else, e.g. {folder}/<defect>."
+        )
+    return found
+
+
 def _too_few(folder: Path, count: int, minimum: int, problems: Sequence[Problem]) -> str:
     left_out = f" {len(problems)} files were left out, the first: {problems[0].path.name}, {problems[0].reason}." if problems else ""
     return f"{folder} holds {count} usable normal images; {minimum} are needed.{left_out} Add images, or lower data.minimum."

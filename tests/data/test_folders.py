@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from panda_core.config import DataConfig
-from panda_core.data.folders import Splits, labelled_test, scan
+from panda_core.data.folders import Splits, known_anomalies, labelled_test, scan
 from panda_core.errors import FolderError
 
 DATA = DataConfig(minimum=8, validation_fraction=0.25)
@@ -58,6 +58,16 @@ def test_unreadable_files_and_duplicates_are_listed_not_fatal(tmp_path: Path, fi
     reasons = {problem.path.name: problem.reason for problem in splits.problems}
     assert set(reasons) == {"copy.png", "broken.jpg", "cut.png", "gone.png", "pipe.png"}
     assert "0.png" in reasons["copy.png"]
+
+
+@pytest.mark.parametrize("name", ["good", "Normal", "inner/good"])
+def test_known_anomalies_are_not_taken_from_a_folder_that_holds_normal_images_too(tmp_path: Path, fill: Fill, name: str) -> None:
+    scratched = fill(tmp_path / "test/scratch", 3)
+    assert known_anomalies(tmp_path / "test") == scratched
+    fill(tmp_path / "test" / name, 2, first=10)
+    with pytest.raises(FolderError, match="nothing else"):
+        known_anomalies(tmp_path / "test")
+    assert known_anomalies(tmp_path / "test/scratch") == scratched
 
 
 def test_too_few_normal_images_name_both_numbers_and_the_first_problem(tmp_path: Path, fill: Fill) -> None:
