@@ -117,10 +117,6 @@ def open_labelled(folder: str | Path, roots: Sequence[Path]) -> LabelledSource:
     Raises FolderError: no folder, outside the roots, another layout, too many images.
     """
     place = open_place(str(folder), roots, wanted="a labelled folder", error=FolderError)
-    if not place.is_dir():
-        raise FolderError(
-            f"{folder} is not a folder. Give the path of a folder with test/good/ and test/<defect>/, or normal/ and anomalous/."
-        )
     allowed = [root.resolve() for root in roots]
     found = labelled_test(place)
     kept = tuple(one for one in found if all(lies_within(_followed(path), allowed) for path in (one.path, one.mask) if path is not None))

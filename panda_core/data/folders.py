@@ -91,9 +91,13 @@ def labelled_test(folder: Path) -> list[LabelledImage]:
     """The test images of ``folder`` with their labels: ``test/good`` and ``test/<defect>``, or ``normal`` and ``anomalous``.
 
     Masks are looked for at ``ground_truth/<defect>/<stem>_mask.png`` and ``<stem>.png``. Files are not decoded.
-    Raises FolderError if the layout is another, or normal or anomalous images are missing.
+    Raises FolderError if there is no such folder, the layout is another, or normal or anomalous images are missing.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise FolderError(
+            f"{folder} is not a folder. Give the path of a folder with test/good/ and test/<defect>/, or normal/ and anomalous/."
+        )
     place = folder / "test" if (folder / "test").is_dir() else folder
     normal = _first_folder(place, NORMAL_NAMES)
     defects = _subfolders(place) if place != folder else [place / name for name in ANOMALOUS_NAMES if (place / name).is_dir()]

@@ -154,3 +154,6 @@ def test_labelled_test_takes_normal_beside_anomalous_and_refuses_one_kind_alone(
     assert [label for _, label, _ in labelled_test(tmp_path)] == ["good", "good", "anomalous"]
     with pytest.raises(FolderError, match="normal"):
         labelled_test(tmp_path / "anomalous")
+    for nothing in (tmp_path / "nowhere", next((tmp_path / "anomalous").iterdir())):
+        with pytest.raises(FolderError, match="is not a folder"):
+            labelled_test(nothing)
