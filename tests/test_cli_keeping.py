@@ -74,7 +74,7 @@ def test_a_model_travels_as_a_file_that_replaces_nothing(capsys: Captured, kept:
     (tmp_path / "text.zip").write_text("text")
     for wrong in ("text.zip", "absent.zip"):
         code, out, err = call(capsys, "models", "import", wrong)
-        assert code == 2 and wrong in err and not out
+        assert code == 2 and wrong in err and not out and ("is not there" in err) == (wrong == "absent.zip")
 
 
 def test_the_default_model_is_said_and_set(capsys: Captured, kept: Path) -> None:
