@@ -90,6 +90,7 @@ def train(
     from panda_core.runs import RunDir
     from panda_core.worker import is_helper_process, work
 
+    follows = devices * machines > 1 and is_helper_process()
     if resume:
         if data or changes or exclude or parent or name or not by_default("preset"):
             raise click.UsageError(
@@ -104,7 +105,7 @@ def train(
             run.clear_cancel()  # left behind by a stop that became a kill; before it began, a request to stop is meant
     elif data is None:
         raise click.UsageError("Name the folder of normal images: panda train FOLDER --run RUN. To go on with a run, add --resume.")
-    elif devices * machines > 1 and is_helper_process():
+    elif follows:
         run = _made_by_the_first(run_path)
     else:
         base, model = starting_point(preset, parent)
@@ -120,6 +121,8 @@ def train(
         )
     with _watch(run):
         outcome = work(run, device=device, devices=devices, machines=machines, low_priority=low_priority)
+    if follows:
+        return  # the first process speaks for all
     if outcome == "done":
         lines = f"Done. {run.status().detail}", *results(run), f"Inspect with it: panda inspect IMAGE --model {run.model_path}"
         ERR.print("\n".join(lines))
