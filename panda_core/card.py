@@ -13,16 +13,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
 from panda_core.config import Config
 from panda_core.errors import ConfigError, ModelError
 from panda_core.inspection import Calibration, OperatingPoint
 from panda_core.places import home
 from panda_core.points import load_point
-from panda_core.strict import fits
+from panda_core.strict import assemble, listed
 
-T = TypeVar("T")
 FORMAT = 1
 CARD_FILE = "card.json"
 TENSOR_FILE = "model.safetensors"
@@ -30,6 +29,7 @@ SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 WEIGHTS = "Its score weighs "
 """Beginning of a limit that is true of one calibration only."""
 LONGEST_NAME = 60
+_UNFIT = "The card does not fit this version of PANDA Inspector: {}. Copy or export the model again."
 LARGEST_CARD = 4_000_000
 """Bytes; a longer card.json is not ours."""
 
@@ -127,29 +127,19 @@ class Card:
             data = values["data"]
             parts: dict[str, Any] = {
                 "config": Config.from_dict(values["config"]),
-                "data": _build(DataCard, {**data, "sources": _listed(data.get("sources", []))}),
-                "metrics": tuple(_build(Metric, {**m, "auroc_ci": _listed(m["auroc_ci"])}) for m in _listed(values["metrics"])),
-                "limits": _listed(values["limits"]),
+                "data": assemble(DataCard, {**data, "sources": listed(data.get("sources", []))}, "data"),
+                "metrics": tuple(assemble(Metric, {**m, "auroc_ci": listed(m["auroc_ci"])}, "metrics") for m in listed(values["metrics"])),
+                "limits": listed(values["limits"]),
             }
             point = values.get("operating_point")
-            parts["operating_point"] = None if point is None else _build(OperatingPoint, point)
-            return _build(cls, {**values, **parts})
-        except (KeyError, TypeError, AttributeError, OverflowError, ConfigError) as error:
-            raise ModelError(f"The card does not fit this version of PANDA Inspector: {error}. Copy or export the model again.") from error
-
-
-def _listed(value: Any) -> tuple[Any, ...]:
-    if not isinstance(value, list):
-        raise TypeError(f"{value!r} is not a list")
-    return tuple(value)
-
-
-def _build(kind: type[T], values: dict[str, Any]) -> T:
-    built = kind(**values)
-    for name, hint in get_type_hints(kind).items():
-        if not fits(getattr(built, name), hint):
-            raise TypeError(f"{name} is {getattr(built, name)!r}")
-    return built
+            parts["operating_point"] = None if point is None else assemble(OperatingPoint, point, "operating_point")
+            return assemble(cls, {**values, **parts}, "card")
+        except KeyError as error:
+            raise ModelError(_UNFIT.format(f"{error} is missing")) from error
+        except ConfigError as error:
+            raise ModelError(_UNFIT.format(str(error).rstrip("."))) from error
+        except (TypeError, AttributeError, OverflowError) as error:
+            raise ModelError(_UNFIT.format("a part of it is not of the kind it should be")) from error
 
 
 def versions() -> dict[str, str]:
@@ -224,7 +214,7 @@ def find_listed(name: str) -> Path:
     known = {folder.name: folder for folder in list_models()}
     if name in known:
         return known[name]
-    names = ", ".join(known) or "none; train one with: panda train FOLDER --run runs/first"
+    names = ", ".join(known) or "none; panda train FOLDER --run runs/first makes one, in runs/first/model"
     raise ModelError(f"No model '{name}'. Models on this machine: {names}.")
 
 
@@ -240,8 +230,12 @@ def find_model(name_or_path: str | Path) -> Path:
     try:
         return find_listed(str(name_or_path))
     except ModelError:
-        if not path.is_dir():
+        if path.suffix.lower() == ".zip" and path.is_file():
+            raise ModelError(f"{path} is a file. If it is an exported model, add it first: panda models import {path}") from None
+        if name_or_path == "" or not path.is_dir():  # "" as a path would be the folder we are in
             raise
     if not (path / CARD_FILE).is_file():
+        if (path / "model" / CARD_FILE).is_file():  # the folder of a training
+            raise ModelError(f"{path} is not a model folder. Did you mean {path / 'model'}?")
         read_card(path)  # says what the folder lacks
     return path

@@ -117,7 +117,7 @@ def _normal_place(folder: Path) -> Path:
 
 def _by_size(paths: Iterable[Path]) -> dict[int, list[Path]]:
     sizes: dict[int, list[Path]] = {}
-    for path in paths:
+    for path in filter(Path.is_file, paths):  # a broken link has no size
         sizes.setdefault(path.stat().st_size, []).append(path)
     return sizes
 

@@ -162,9 +162,11 @@ def export_model(model: str, file: Path) -> None:
 def import_model(file: Path, *, name: str | None = None) -> Path:
     """A model from a zip file made by `export_model`, fully checked before it appears; returns its folder.
 
-    ``name``: None takes the card's, with a number where it is taken. Raises ModelError: not such a file, damaged, too large, or of
-    another version.
+    ``name``: None takes the card's, with a number where it is taken. Raises ModelError: no such file, no export, damaged, too large,
+    or of another version.
     """
+    if not file.is_file():
+        raise ModelError(f"{file} is not there, or not a file. Give the path of a zip file that an export wrote.")
     staging = home() / "trash" / f"import-{uuid.uuid4().hex}"
     staging.mkdir(parents=True)
     try:
@@ -247,7 +249,9 @@ def _unpack(file: Path, into: Path) -> None:
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{file.name} is not a zip file that can be read ({error}). Export the model again.") from error
     except OSError as error:
-        raise ModelError(f"{file.name} cannot be unpacked ({error.strerror or error}). Look for free space.") from error
+        raise ModelError(
+            f"{file.name} cannot be unpacked ({error.strerror or error}). Look at its permissions and for free space."
+        ) from error
 
 
 def _try_load(folder: Path) -> None:

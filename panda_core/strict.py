@@ -7,6 +7,7 @@ import difflib
 import math
 import types
 import typing
+from collections.abc import Iterable
 from functools import reduce
 from operator import getitem
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -43,11 +44,37 @@ def build(kind: type[T], values: Any, where: str) -> T:
     hints = get_type_hints(kind)
     known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     arguments: dict[str, Any] = {}
+    _require_known(values, known, where)
     for key, value in values.items():
-        if key not in known:
-            raise ConfigError(f"{where}: no field '{key}'.{nearest(str(key), known)}")
         arguments[key] = convert(hints[key], value, f"{where}.{key}")
     return kind(**arguments)
+
+
+def assemble(kind: type[T], values: dict[str, Any], where: str) -> T:
+    """A dataclass of parts that are built already. Raises ConfigError: a field is unknown, missing or does not fit."""
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    _require_known(values, list(fields), where)
+    for name, one in fields.items():
+        if name not in values and one.default is one.default_factory is dataclasses.MISSING:
+            raise ConfigError(f"{where}: '{name}' is missing.")
+    built = kind(**values)
+    for name, hint in get_type_hints(kind).items():
+        if not fits(getattr(built, name), hint):
+            raise ConfigError(f"{where}: {name} is {getattr(built, name)!r}.")
+    return built
+
+
+def listed(value: Any) -> tuple[Any, ...]:
+    """What a JSON list holds. Raises ConfigError where it is none."""
+    if not isinstance(value, list):
+        raise ConfigError(f"{value!r} is not a list.")
+    return tuple(value)
+
+
+def _require_known(names: Iterable[Any], known: list[str], where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{where}: no field '{name}'.{nearest(str(name), known)}")
 
 
 def convert(hint: Any, value: Any, where: str) -> Any:

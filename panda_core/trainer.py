@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -37,6 +36,7 @@ from panda_core.pretext import save as save_pretext
 from panda_core.pretrained import read_tensors, resolve_backbone
 from panda_core.resume import load_state, save_state
 from panda_core.runs import RunDir
+from panda_core.stopping import stop_signals
 from panda_core.training import Progress, Trainer, TrainState, steps_between_checkpoints
 from panda_core.tuning import check_tuning, read_parent, take_over
 from panda_core.watching import Watch
@@ -66,7 +66,7 @@ def run_training(run: RunDir, *, device: str = "auto", devices: int = 1, machine
     keep_freed_memory()
     fabric = make_fabric(run.config, device, devices, machines)
     fabric.launch()
-    with run.hold() if fabric.is_global_zero else nullcontext(), _signals() as signalled:
+    with run.hold() if fabric.is_global_zero else nullcontext(), stop_signals() as signalled:
         try:
             return _Stages(run, fabric, signalled).go()
         except PandaError as error:
@@ -274,24 +274,3 @@ def make_fabric(config: Config, device: str, devices: int, machines: int = 1) ->
         strategy="ddp" if devices * machines > 1 else "auto",
         precision="bf16-mixed" if half else "32-true",
     )
-
-
-@contextmanager
-def _signals() -> Iterator[Callable[[], bool]]:
-    """SIGTERM and SIGINT ask the loop to stop after its step; a second SIGINT ends at once. Only in the main thread."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: object) -> None:
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not the main thread: the caller stops us by the cancel file
-        before = {}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,11 +6,12 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Literal
 
 from panda_core.errors import BrokenOffError, PandaError
 from panda_core.runs import RunDir
+from panda_core.stopping import stop_signals
 from panda_core.turns import device_turn
 
 
@@ -24,6 +25,8 @@ def work(
 ) -> Literal["done", "stopped"]:
     """Train a run from where it stands; waits for the device first, and imports torch only then.
 
+    SIGTERM and SIGINT stop it while it waits and loads, too: "stopped"; several processes together only once they train.
+
     Every error is written to the run's status before it is raised: a PandaError with its own sentence, anything else as a
     BrokenOffError that says what is known, with the traceback on stderr.
     """
@@ -31,7 +34,8 @@ def work(
         step_back()
     if devices * machines > 1 and is_helper_process():
         return _train(run, device, devices, machines)
-    with run.hold(), _said(run), device_turn(run, device, run.cancelled) as free:
+    alone = devices * machines == 1  # a process of several that stopped by itself would leave the others waiting for it
+    with run.hold(), stop_signals(run.cancel) if alone else nullcontext(), _said(run), device_turn(run, device, run.cancelled) as free:
         if not free:
             run.write_status("stopped", detail="Stopped before it began. Start it with Resume.")
             return "stopped"

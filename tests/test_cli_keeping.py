@@ -74,7 +74,7 @@ def test_a_model_travels_as_a_file_that_replaces_nothing(capsys: Captured, kept:
     (tmp_path / "text.zip").write_text("text")
     for wrong in ("text.zip", "absent.zip"):
         code, out, err = call(capsys, "models", "import", wrong)
-        assert code == 2 and wrong in err and not out
+        assert code == 2 and wrong in err and not out and ("is not there" in err) == (wrong == "absent.zip")
 
 
 def test_the_default_model_is_said_and_set(capsys: Captured, kept: Path) -> None:
@@ -98,6 +98,18 @@ def test_listing_is_what_both_groups_do_by_themselves(capsys: Captured, kept: Pa
         assert call_json(capsys, group) == call_json(capsys, group, "list")
         assert call(capsys, group)[1] == call(capsys, group, "list")[1]
     assert "parts" in [row["name"] for row in call_json(capsys, "models")]
+
+
+def test_an_empty_list_says_what_really_leads_into_it(
+    capsys: Captured, tiny_run: RunDir, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("panda_core.card.SHIPPED", tmp_path / "none")
+    said = " ".join(call(capsys, "models")[1].split())
+    assert "panda models copy runs/first/model NAME" in said
+    call(capsys, "models", "copy", tiny_run.model_path, "first")
+    assert [row["name"] for row in call_json(capsys, "models")] == ["first"]
+    said = " ".join(call(capsys, "jobs")[1].split())
+    assert "panda sweep" in said and "panda train --run RUN trains is not listed" in said
 
 
 def test_trainings_are_listed_with_how_far_they_are(capsys: Captured, training: RunDir, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,24 @@ def test_resume_stays_on_the_device_unless_told_otherwise(
     monkeypatch.setattr(worker, "work", stop)
     assert call(capsys, "train", "--run", run.path, "--resume", *named)[0] == 0
     assert seen == [taken]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_is_stopped_while_it_loads_has_stopped_as_asked(
+    capsys: Captured, toy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    train = worker._train
+
+    def interrupted(run: RunDir, *arguments: Any) -> str:
+        os.kill(os.getpid(), number)
+        return train(run, *arguments)
+
+    monkeypatch.setattr(worker, "_train", interrupted)
+    code, _, err = call(capsys, "train", toy_folder, "--preset", "tiny", "--run", tmp_path / "run", "--device", "cpu")
+    run = RunDir.open(tmp_path / "run")
+    assert code == 0 and run.status().state == "stopped" and "--resume" in err.replace("\n", " ") and not run.cancelled()
+    monkeypatch.undo()
+    assert call(capsys, "train", "--run", run.path, "--resume", "--device", "cpu")[0] == 0 and run.status().state == "done"
 
 
 def test_a_training_goes_on_with_the_images_it_began_with_only(toy_folder: Path, tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ def test_two_processes_train_one_model(toy_folder: Path, tmp_path: Path) -> None
     run = RunDir.open(path)
     steps = [event for event in run.events() if event["event"] == "step"]
     assert [event["step"] for event in steps] == list(range(1, 11)), "each step once: only rank 0 writes"
-    assert run.status().state == "done"
+    assert run.status().state == "done" and said.count("Done.") == 1
 
 
 def test_the_time_of_a_training_is_that_of_all_its_parts() -> None:

@@ -80,7 +80,7 @@ def open_folder(folder: str | Path, roots: Sequence[Path]) -> Source:
     place = open_place(str(folder), roots, wanted="a folder with images", error=FolderError)
     found = list_images(place)
     allowed = [root.resolve() for root in roots]
-    kept = [path for path in found if lies_within(path.resolve(), allowed)]
+    kept = [path for path in found if lies_within(_followed(path), allowed)]
     _check_count(len(kept), f"{place} holds no images. JPEG, PNG, WebP, BMP, TIFF, GIF and DICOM files are read.")
     return Source(_shown(place), tuple(kept), tuple(_shown(path.relative_to(place)) for path in kept), _left_out(len(found) - len(kept)))
 
@@ -117,13 +117,9 @@ def open_labelled(folder: str | Path, roots: Sequence[Path]) -> LabelledSource:
     Raises FolderError: no folder, outside the roots, another layout, too many images.
     """
     place = open_place(str(folder), roots, wanted="a labelled folder", error=FolderError)
-    if not place.is_dir():
-        raise FolderError(
-            f"{folder} is not a folder. Give the path of a folder with test/good/ and test/<defect>/, or normal/ and anomalous/."
-        )
     allowed = [root.resolve() for root in roots]
     found = labelled_test(place)
-    kept = tuple(one for one in found if all(lies_within(path.resolve(), allowed) for path in (one.path, one.mask) if path is not None))
+    kept = tuple(one for one in found if all(lies_within(_followed(path), allowed) for path in (one.path, one.mask) if path is not None))
     _check_count(len(kept), f"No image of {place} lies within the allowed folders: its links point elsewhere.")
     return LabelledSource(_shown(place), place, kept, _left_out(len(found) - len(kept)))
 
@@ -238,6 +234,11 @@ def keep_upload(file: Path, place: Path) -> Path:
     except OSError:
         shutil.copyfile(file, kept)
     return kept
+
+
+def _followed(path: Path) -> Path:
+    """Where the links of a path lead; a link that leads to itself stays as it is, which ``Path.resolve`` does not take."""
+    return Path(os.path.realpath(path))
 
 
 def _left_out(count: int) -> str:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.table import Table
 
-from panda_core.cli.console import OUT, device_option, json_option, model_option, print_json, progress, region, roi_option
-from panda_core.errors import FolderError, ImageError, PandaError
+from panda_core.cli.console import ERR, OUT, device_option, json_option, model_option, print_json, progress, region, roi_option
+from panda_core.errors import ImageError
 from panda_core.inspection import Decision, Inspection
-
-if TYPE_CHECKING:
-    from panda_core.report.pictures import PictureFolder
 
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @model_option
 @json_option
-@click.option("--out", type=click.Path(path_type=Path), help="Write results.csv, overlays/ and masks/ into this folder.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write results.csv, overlays/ and masks/ into this folder; an earlier run's are replaced.",
+)
 @click.option("--boundary", type=float, help="Call images above this score anomalous, instead of the model's own boundary.")
 @click.option("--pixel-threshold", type=float, help="Threshold of the map, in standard deviations of normal images.")
 @click.option("--batch", type=click.IntRange(1, 256), default=8, show_default=True, help="Images the network sees at once.")
@@ -40,44 +41,51 @@ def inspect(
     """Inspect PATH, an image or a folder of images.
 
     Prints score, verdict and the regions that look strange. A file that cannot be read is an error; inside a folder it is
-    listed with its reason and the others go on.
+    listed with its reason and the others go on. True masks of a data set (ground_truth) and results of earlier inspections
+    inside the folder are left out.
+
+    With --out, results.csv names the overlay and the mask of each image. What the results.csv of an earlier run in that folder
+    names is deleted first; other files stay. Ctrl-C keeps the results of the images inspected so far.
 
     \b
     Example:  panda inspect photos/ --model leaf --out results/
     """
-    from panda_core.data.images import list_images
+    from panda_core.cli.inputs import find_inputs
     from panda_core.inspector import Inspector
-    from panda_core.report.tables import write_csv
+    from panda_core.report.results_folder import ResultsFolder
     from panda_core.scoring.decision import decide
 
     folder = path.is_dir()
-    paths = list_images(path) if folder else [path]
-    if out and folder:  # what an earlier run wrote there is no photo
-        paths = [one for one in paths if out.resolve() not in one.resolve().parents]
-    if folder and not paths:
-        raise FolderError(f"{path} holds no images. JPEG, PNG, WebP, BMP, TIFF, GIF and DICOM files are read.")
+    paths = find_inputs(path, out)
     within = region(model, roi)
     inspector = Inspector.load(model, device=device)
-    pictures = _open_pictures(out) if out else None
+    kept: ResultsFolder | None = None
     records: list[dict[str, Any]] = []
-    with progress("Inspecting") as update:
-        for source, result in zip(paths, inspector.inspect_many(paths, batch=batch, roi=within), strict=True):
-            if isinstance(result, ImageError):
-                if not folder:
+    try:
+        with progress("Inspecting") as update:
+            for source, result in zip(paths, inspector.inspect_many(paths, batch=batch, roi=within), strict=True):
+                if isinstance(result, ImageError) and not folder:
                     raise result
-                records.append({"path": str(source), "error": result.reason})
-            else:
-                decision = decide(result, boundary=boundary, pixel_threshold=pixel_threshold)
-                records.append(record(result, decision))
-                if pictures:
-                    pictures.add(source, result, decision)
-            update(len(records), len(paths))
-    if out:
-        write_csv(out / "results.csv", records)
+                if out and not kept:  # not before: a mistyped name clears no earlier results away
+                    kept = ResultsFolder(out)
+                if isinstance(result, ImageError):
+                    records.append({"path": str(source), "error": result.reason})
+                else:
+                    decision = decide(result, boundary=boundary, pixel_threshold=pixel_threshold)
+                    places = kept.add(source, result, decision) if kept else {}
+                    records.append(record(result, decision) | places)
+                update(len(records), len(paths))
+    finally:
+        if kept:
+            kept.write(records)
+            if len(records) < len(paths):
+                ERR.print(f"{len(records)} of {len(paths)} images were inspected; their results are kept in {out}.", soft_wrap=True)
     if as_json:
         print_json(records if folder else records[0])
     else:
         OUT.print(_table(records))
+    if all("error" in entry for entry in records):
+        raise click.exceptions.Exit(1)
 
 
 def record(inspection: Inspection, decision: Decision) -> dict[str, Any]:
@@ -103,12 +111,3 @@ def _table(records: list[dict[str, Any]]) -> Table:
             boundary = f"{entry['boundary']:.3f} ({entry['boundary_kind']})"
             table.add_row(entry["path"], entry["verdict"], f"{entry['score']:.3f}", boundary, str(len(entry["regions"])))
     return table
-
-
-def _open_pictures(folder: Path) -> PictureFolder:
-    from panda_core.report.pictures import PictureFolder
-
-    try:
-        return PictureFolder(folder)
-    except OSError as error:
-        raise PandaError(f"{folder} cannot be written: {error.strerror}. Choose another --out folder.") from error

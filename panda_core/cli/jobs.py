@@ -14,6 +14,8 @@ from panda_core.errors import PandaError
 from panda_core.jobs import DamagedRun, Jobs
 from panda_core.runs import RunDir
 
+NONE_YET = """No training in the background yet. Start one in the page, or a grid of them: panda sweep FOLDER --out DIR --grid FIELD=V1,V2
+What panda train --run RUN trains is not listed here: it stays in its own terminal, and its model appears in RUN/model."""
 training_argument = click.argument("training")
 
 
@@ -143,7 +145,7 @@ def _list(as_json: bool) -> None:
         table.add_row(
             run["id"], run["state"], done, duration(run["remaining"]) if run.get("remaining") else "", run.get("data", run["detail"])
         )
-    OUT.print(table if runs else "No training yet. Start one in the page, or in this terminal: panda train FOLDER --run runs/first")
+    OUT.print(table if runs else NONE_YET)
 
 
 def _id(training: str, known: Any) -> str:

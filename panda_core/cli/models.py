@@ -14,7 +14,9 @@ from panda_core.card import list_models, read_card
 from panda_core.cli.console import ERR, OUT, json_option, print_json
 from panda_core.errors import ModelError
 
-NONE_YET = "No models yet. Train one: panda train FOLDER --run runs/first"
+NONE_YET = """No models yet. Train one, and put it into this list:
+panda train FOLDER --run runs/first
+panda models copy runs/first/model NAME"""
 
 
 @click.group(invoke_without_command=True)
@@ -24,11 +26,13 @@ def models(context: click.Context, as_json: bool) -> None:
     """List shipped models and your own, or change your own.
 
     A model is a folder of ~/.panda/models, of $PANDA_MODELS, or of weights/ beside the program. Those in ~/.panda/models are yours:
-    they can be renamed and deleted. The others stay as they are; a copy is yours.
+    they can be renamed and deleted. The others stay as they are; a copy is yours. A training leaves its model in RUN/model; a copy of that
+    joins the list.
 
     \b
     Example:  panda models
               panda models copy leaf "my leaf"
+              panda models copy runs/first/model "my parts"
               panda models export "my leaf" --out my-leaf.zip
     """
     if context.invoked_subcommand is None:

@@ -90,6 +90,7 @@ def train(
     from panda_core.runs import RunDir
     from panda_core.worker import is_helper_process, work
 
+    follows = devices * machines > 1 and is_helper_process()
     if resume:
         if data or changes or exclude or parent or name or not by_default("preset"):
             raise click.UsageError(
@@ -104,7 +105,7 @@ def train(
             run.clear_cancel()  # left behind by a stop that became a kill; before it began, a request to stop is meant
     elif data is None:
         raise click.UsageError("Name the folder of normal images: panda train FOLDER --run RUN. To go on with a run, add --resume.")
-    elif devices * machines > 1 and is_helper_process():
+    elif follows:
         run = _made_by_the_first(run_path)
     else:
         base, model = starting_point(preset, parent)
@@ -120,6 +121,8 @@ def train(
         )
     with _watch(run):
         outcome = work(run, device=device, devices=devices, machines=machines, low_priority=low_priority)
+    if follows:
+        return  # the first process speaks for all
     if outcome == "done":
         lines = f"Done. {run.status().detail}", *results(run), f"Inspect with it: panda inspect IMAGE --model {run.model_path}"
         ERR.print("\n".join(lines))
@@ -190,7 +193,11 @@ def _watch(run: RunDir) -> Iterator[None]:
 @click.argument("folder", type=click.Path(path_type=Path))
 @model_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where the calibrated copy of the model goes.")
-@click.option("--anomalies", type=click.Path(path_type=Path), help="Folder of known anomalies, for a labelled boundary.")
+@click.option(
+    "--anomalies",
+    type=click.Path(path_type=Path),
+    help="Folder of known anomalies and nothing else, e.g. DATA/test/scratch, for a labelled boundary.",
+)
 @click.option(
     "--boundary",
     type=click.Choice(["auto", "labelled", "synthetic", "tail"]),
@@ -213,8 +220,7 @@ def calibrate(
     from panda_core.calibration import calibrate_anew
     from panda_core.card import find_model
     from panda_core.checkpoint import load_model, save_model
-    from panda_core.data.folders import find_images
-    from panda_core.data.images import list_images
+    from panda_core.data.folders import find_images, known_anomalies
     from panda_core.devices import pick_device
     from panda_core.errors import FolderError
 
@@ -231,9 +237,7 @@ def calibrate(
         )
     normal, known = find_images(folder)
     if anomalies:
-        known = list_images(anomalies)
-        if not known:
-            raise FolderError(f"{anomalies} holds no images. Name a folder of known anomalies, or leave out --anomalies.")
+        known = known_anomalies(anomalies)
     changed: dict[str, Any] = {"scoring.boundary": boundary}
     if false_alarm_rate is not None:
         changed["scoring.false_alarm_rate"] = false_alarm_rate

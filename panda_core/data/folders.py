@@ -91,9 +91,13 @@ def labelled_test(folder: Path) -> list[LabelledImage]:
     """The test images of ``folder`` with their labels: ``test/good`` and ``test/<defect>``, or ``normal`` and ``anomalous``.
 
     Masks are looked for at ``ground_truth/<defect>/<stem>_mask.png`` and ``<stem>.png``. Files are not decoded.
-    Raises FolderError if the layout is another, or normal or anomalous images are missing.
+    Raises FolderError if there is no such folder, the layout is another, or normal or anomalous images are missing.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise FolderError(
+            f"{folder} is not a folder. Give the path of a folder with test/good/ and test/<defect>/, or normal/ and anomalous/."
+        )
     place = folder / "test" if (folder / "test").is_dir() else folder
     normal = _first_folder(place, NORMAL_NAMES)
     defects = _subfolders(place) if place != folder else [place / name for name in ANOMALOUS_NAMES if (place / name).is_dir()]
@@ -145,6 +149,19 @@ def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
     if not normal:
         raise FolderError(f"{folder} holds no normal images. {LAYOUTS}.")
     return normal, [path for place in defects for path in list_images(place)]
+
+
+def known_anomalies(folder: Path) -> list[Path]:
+    """All images of a folder of anomalies. Raises FolderError without one, or where a folder inside is called as normal images are."""
+    found = list_images(folder)
+    if not found:
+        raise FolderError(f"{folder} holds no images. Name a folder of known anomalies, or leave out --anomalies.")
+    normal = next((place for path in found for place in path.relative_to(folder).parents if place.name.lower() in NORMAL_NAMES), None)
+    if normal is not None:
+        raise FolderError(
+            f"{folder} holds normal images, too ({folder / normal}). Name a folder of anomalies and nothing else, e.g. {folder}/<defect>."
+        )
+    return found
 
 
 def _too_few(folder: Path, count: int, minimum: int, problems: Sequence[Problem]) -> str:

@@ -67,17 +67,20 @@ def prepare(image: Picture, size: int) -> NDArray[np.float32]:
 
 
 def pixels_of(path: str | Path) -> int:
-    """Width times height as the file's head has it, without decoding; of what Pillow does not know, one pixel a byte. 0: no such file."""
+    """Width times height as the file's head has it, without decoding; of what Pillow does not know, one pixel a byte. 0: no file."""
+    if not os.path.isfile(path):  # a pipe would block
+        return 0
     try:
         with Image.open(path) as image:
             return image.width * image.height
     except Exception:  # as in read_image, which will say what is wrong with the file
-        return os.path.getsize(path) if os.path.exists(path) else 0
+        return os.path.getsize(path)
 
 
 def list_images(folder: str | Path, *, recursive: bool = True) -> list[Path]:
     """Files with one of IMAGE_SUFFIXES in natural order (img2 before img10); hidden files and folders are left out.
 
+    Broken links and pipes are listed, too: `read_image` opens neither and says what is wrong with them.
     Raises FolderError if the folder is missing or cannot be read.
     """
     root = Path(folder)
@@ -88,7 +91,7 @@ def list_images(folder: str | Path, *, recursive: bool = True) -> list[Path]:
     except OSError as error:
         raise FolderError(f"{root} cannot be read: {error.strerror}. Check its permissions.") from error
     found = [root / name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES and not Path(name).name.startswith(".")]
-    return sorted((path for path in found if path.is_file()), key=lambda path: _natural(path.relative_to(root).as_posix()))
+    return sorted((path for path in found if not os.path.isdir(path)), key=lambda path: _natural(path.relative_to(root).as_posix()))
 
 
 def content_hash(path: str | Path) -> str:
@@ -121,7 +124,7 @@ def _load(path: str | Path) -> bytes:
             raise ImageError(path, f"has {status.st_size:,} bytes; at most {MAX_BYTES:,} are read")
         data = Path(path).read_bytes()
     except FileNotFoundError:
-        raise ImageError(path, "there is no such file") from None
+        raise ImageError(path, "is a link to a file that is not there" if os.path.islink(path) else "there is no such file") from None
     except PermissionError:
         raise ImageError(path, "permission to read it is denied") from None
     except (OSError, ValueError) as error:

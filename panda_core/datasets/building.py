@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from panda_core.data.images import read_image
-from panda_core.datasets.layout import Entry, Source, cap, fingerprint
+from panda_core.datasets.layout import Entry, Source, cap, fingerprint, require_files
 from panda_core.errors import FolderError
 
 MANIFEST = "prepared.json"
@@ -57,7 +57,7 @@ def build(source: Source, folder: Path, *, limit: int | None) -> str:
 
 def _stamp(files: Sequence[Path], limit: int | None) -> str:
     lines = [f"{_FORMAT} {limit}"]
-    for path in files:
+    for path in require_files(files):
         status = path.stat()
         lines.append(f"{path.absolute()} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

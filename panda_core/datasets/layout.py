@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from panda_core.data.folders import mask_of
 from panda_core.data.images import list_images
+from panda_core.errors import FolderError
 
 PARTS = ("train", "test", "ground_truth")
 
@@ -63,6 +64,16 @@ def images_of(folder: Path) -> list[Path]:
     return [path for part in PARTS if (folder / part).is_dir() for path in list_images(folder / part)]
 
 
+def require_files(files: Sequence[Path]) -> Sequence[Path]:
+    """The same files of a data set, all of them there. Raises FolderError that names the first broken link or pipe among them."""
+    lost = next((path for path in files if not path.is_file()), None)
+    if lost is not None:
+        raise FolderError(
+            f"{lost} is a broken link or no regular file, so the data set is not complete. Bring the file back, or delete it."
+        )
+    return files
+
+
 def _listed(folder: Path) -> list[Entry]:
     images = [path for part in ("train", "test") for path in list_images(folder / part)]
     return [Entry(path.relative_to(folder).as_posix(), path, mask_of(path)) for path in images]
@@ -89,9 +100,9 @@ def spread(members: Sequence[Entry], most: int) -> list[Entry]:
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over the sorted relative names and content hashes of the images and masks of a folder in MVTec layout."""
+    """SHA-256 over the sorted relative names and content hashes of the images and masks of a folder in MVTec layout. Raises FolderError."""
     lines = []
-    for path in images_of(folder):
+    for path in require_files(images_of(folder)):
         with path.open("rb") as file:
             lines.append(f"{path.relative_to(folder).as_posix()} {hashlib.file_digest(file, 'sha256').hexdigest()}")
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Overlays and masks of inspections: into a folder, into a zip archive, or small for a report. One image at a time."""
+"""Overlays and masks of inspections: into a zip archive, or small for a report. One image at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 from panda_core.batch.job import StoppedError
 from panda_core.batch.rows import Result, Results, Row, encode_jpeg, reduce_picture
 from panda_core.errors import ImageError
-from panda_core.inspection import Decision, Inspection
+from panda_core.inspection import Inspection
 from panda_core.rendering import mask_picture, overlay
 from panda_core.report.files import Names, whole_file
 from panda_core.report.tables import batch_csv
@@ -25,24 +25,6 @@ Inspect = Callable[[Sequence[Path]], Iterable[Result]]
 """Files -> their inspections, in order."""
 REPORT_SIDE = 480
 _QUALITY = 90
-
-
-class PictureFolder:
-    """Writes overlays/ and masks/ as PNG into a folder; files of equal names get numbers."""
-
-    def __init__(self, folder: Path) -> None:
-        """Makes the folder. Raises OSError where it cannot be made."""
-        self.folder = folder
-        self._names = Names()
-        for part in ("overlays", "masks"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-
-    def add(self, source: Path, inspection: Inspection, decision: Decision) -> None:
-        """Overlay and mask of one image. Raises PandaError."""
-        name = self._names.take(source.stem)
-        for part, picture in (("overlays", overlay(inspection, decision)), ("masks", mask_picture(decision))):
-            with whole_file(self.folder / part / f"{name}.png") as file:
-                file.write(encode_png(picture))
 
 
 def write_pictures_zip(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from panda_core.config import DataConfig
-from panda_core.data.folders import Splits, labelled_test, scan
+from panda_core.data.folders import Splits, known_anomalies, labelled_test, scan
 from panda_core.errors import FolderError
 
 DATA = DataConfig(minimum=8, validation_fraction=0.25)
@@ -50,11 +51,23 @@ def test_unreadable_files_and_duplicates_are_listed_not_fatal(tmp_path: Path, fi
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     whole = paths[1].read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    os.mkfifo(tmp_path / "pipe.png")
     splits = scan(tmp_path, data=DATA, seed=0)
     assert all_normal(splits) == set(paths)
     reasons = {problem.path.name: problem.reason for problem in splits.problems}
-    assert set(reasons) == {"copy.png", "broken.jpg", "cut.png"}
+    assert set(reasons) == {"copy.png", "broken.jpg", "cut.png", "gone.png", "pipe.png"}
     assert "0.png" in reasons["copy.png"]
+
+
+@pytest.mark.parametrize("name", ["good", "Normal", "inner/good"])
+def test_known_anomalies_are_not_taken_from_a_folder_that_holds_normal_images_too(tmp_path: Path, fill: Fill, name: str) -> None:
+    scratched = fill(tmp_path / "test/scratch", 3)
+    assert known_anomalies(tmp_path / "test") == scratched
+    fill(tmp_path / "test" / name, 2, first=10)
+    with pytest.raises(FolderError, match="nothing else"):
+        known_anomalies(tmp_path / "test")
+    assert known_anomalies(tmp_path / "test/scratch") == scratched
 
 
 def test_too_few_normal_images_name_both_numbers_and_the_first_problem(tmp_path: Path, fill: Fill) -> None:
@@ -141,3 +154,6 @@ def test_labelled_test_takes_normal_beside_anomalous_and_refuses_one_kind_alone(
     assert [label for _, label, _ in labelled_test(tmp_path)] == ["good", "good", "anomalous"]
     with pytest.raises(FolderError, match="normal"):
         labelled_test(tmp_path / "anomalous")
+    for nothing in (tmp_path / "nowhere", next((tmp_path / "anomalous").iterdir())):
+        with pytest.raises(FolderError, match="is not a folder"):
+            labelled_test(nothing)

@@ -15,7 +15,7 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from panda_core.data.images import IMAGE_SUFFIXES, content_hash, list_images, prepare, read_image, resize
+from panda_core.data.images import IMAGE_SUFFIXES, content_hash, list_images, pixels_of, prepare, read_image, resize
 from panda_core.errors import FolderError, ImageError
 
 Draw = Callable[..., np.ndarray]
@@ -305,6 +305,22 @@ def test_images_are_listed_in_natural_order_without_hidden_ones(tmp_path: Path) 
     assert ".dcm" in IMAGE_SUFFIXES
     with pytest.raises(FolderError, match="not a folder"):
         list_images(tmp_path / "missing")
+
+
+def test_broken_links_and_pipes_are_listed_and_refused_without_being_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "linked.png").symlink_to(tmp_path / "inner")
+    reasons = {}
+    for path in list_images(tmp_path):
+        with pytest.raises(ImageError) as caught:
+            read_image(path)
+        reasons[path.name] = caught.value.reason
+        assert pixels_of(path) == 0
+    assert reasons.keys() == {"gone.png", "loop.png", "pipe.png"}
+    assert "link to a file that is not there" in reasons["gone.png"] and "regular" in reasons["pipe.png"]
 
 
 def test_the_content_hash_follows_the_bytes_not_the_name(tmp_path: Path) -> None:

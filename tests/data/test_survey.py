@@ -132,3 +132,11 @@ def test_the_command_says_what_to_look_at(folder: Path) -> None:
     assert shown.exit_code == 0 and "black.png" in shown.output and "held out" in shown.output
     document = json.loads(CliRunner().invoke(panda, ["check", str(folder), "--json"]).stdout)
     assert document["normal"] == 41 and len(document["suspects"]) == 1
+
+
+def test_the_command_says_by_its_exit_code_that_no_training_can_start(folder: Path) -> None:
+    for path in sorted((folder / "train" / "good").iterdir())[3:]:
+        path.unlink()
+    for options in ((), ("--json",)):
+        found = CliRunner().invoke(panda, ["check", str(folder), *options])
+        assert found.exit_code == 1 and "too few" in found.stdout

@@ -51,6 +51,16 @@ def test_a_limit_builds_a_smaller_folder_and_leaves_the_source_alone(root: Path,
     assert fingerprint(source) == before
 
 
+@pytest.mark.parametrize("limit", [None, 4])
+def test_a_set_with_a_broken_link_or_a_pipe_is_refused(root: Path, place: Path, write_mvtec: Fill, limit: int | None) -> None:
+    lost = write_mvtec(root / "mvtec_ad" / "bottle") / "test" / "good" / "lost.png"
+    for make in (os.mkfifo, lambda path: path.symlink_to(root / "nowhere.png")):
+        make(lost)
+        with pytest.raises(FolderError, match=r"lost\.png is a broken link"):
+            prepare("mvtec_ad", "bottle", root=root, place=place, limit=limit)
+        lost.unlink()
+
+
 def test_a_limit_above_all_keeps_all(root: Path, place: Path, write_mvtec: Fill) -> None:
     write_mvtec(root / "mvtec_ad" / "bottle")
     folder = prepare("mvtec_ad", "bottle", root=root, place=place, limit=1000).folder

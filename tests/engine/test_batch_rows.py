@@ -87,6 +87,7 @@ def test_linked_images_outside_the_roots_are_left_out_and_it_is_said(folder: Pat
     secret = draw_spot(tmp_path / "secret.png")
     (folder / "link.png").symlink_to(secret)
     (folder / "inside.png").symlink_to(folder / "sub" / "0.png")
+    (folder / "loop.png").symlink_to(folder / "loop.png")
     source = open_folder(folder, [folder])
     assert "link.png" not in source.names and "inside.png" in source.names
     assert "1 linked image was left out" in source.note

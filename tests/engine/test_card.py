@@ -123,6 +123,17 @@ def test_a_missing_field_is_refused_by_name(field: str) -> None:
         Card.from_dict(values)
 
 
+def test_an_unknown_field_is_named_in_plain_words() -> None:
+    for values, words in (
+        ({**CARD.to_dict(), "titel": "x"}, r"no field 'titel'\. Did you mean 'title'\?"),
+        ({**CARD.to_dict(), "data": {**CARD.to_dict()["data"], "trains": 1}}, r"data: no field 'trains'"),
+        ({**CARD.to_dict(), "data": 3}, "is not of the kind"),
+    ):
+        with pytest.raises(ModelError, match=words) as caught:
+            Card.from_dict(values)
+        assert not [raw for raw in ("__init__", "unexpected", "object", "NoneType") if raw in str(caught.value)]
+
+
 @pytest.mark.parametrize(
     "content",
     ["", "not json", "[]", "[" * 200_000, '{"format": 1', '"\ud800"'.encode("utf-8", "surrogatepass").decode("latin-1"), "\0" * 50],
@@ -170,6 +181,18 @@ def test_without_any_model_the_message_says_how_to_make_one(place: Path) -> None
     assert list_models() == []
     with pytest.raises(ModelError, match="panda train"):
         find_model("leaf")
+
+
+def test_what_is_no_model_but_leads_to_one_is_said(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_card(tmp_path / "run" / "model")
+    with pytest.raises(ModelError, match=f"Did you mean {tmp_path / 'run' / 'model'}"):
+        find_model(tmp_path / "run")
+    (tmp_path / "my.zip").write_bytes(b"")
+    with pytest.raises(ModelError, match=f"panda models import {tmp_path / 'my.zip'}"):
+        find_model(str(tmp_path / "my.zip"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="No model ''"):
+        find_model("")
 
 
 def test_a_folder_that_lost_its_card_is_not_called_unknown(place: Path) -> None:

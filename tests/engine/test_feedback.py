@@ -105,6 +105,7 @@ def test_false_alarms_join_the_images_the_training_reads(tmp_path: Path, layout:
     known = draw(place / "part.png", 0)
     for number in range(1, 12):
         draw(place / f"{number}.png", number)
+    (place / "gone.png").symlink_to(tmp_path / "nowhere.png")
     new = [draw(tmp_path / f"alarm{number}.png", 100 + number) for number in range(2)]
     twin = tmp_path / "twin.png"
     twin.write_bytes(known.read_bytes())
