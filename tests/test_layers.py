@@ -18,8 +18,8 @@ LONGEST = 300
 
 # From the ground up. A part may import the parts of lower layers, and itself; never its own layer's others.
 LAYERS: tuple[set[str], ...] = (
-    {"errors", "places", "spreadsheet", "locks", "memory", "kernels"},
-    {"strict", "roots", "durable", "events", "shelf"},
+    {"errors", "places", "spreadsheet", "locks", "memory", "kernels", "version"},
+    {"__init__", "strict", "roots", "durable", "events", "shelf"},
     {"config"},
     {"rivals", "fields"},
     {"presets"},
