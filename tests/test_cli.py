@@ -297,7 +297,7 @@ def test_two_models_are_compared_in_one_report(capsys: Captured, toy_folder: Pat
     assert len(both) == 2 and both[0]["auroc"] == both[1]["auroc"] and len(both[0]["images"]) == 12
     assert "+0.000 (+0.000 to +0.000)" in out.read_text(encoding="utf-8")
     code, shown, _ = call(capsys, "evaluate", toy_folder, "--model", tiny_model, "--model", tiny_model)
-    assert code == 0 and "AUROC +0.000" in shown
+    assert code == 0 and "AUROC +0.000" in shown and "(6 masks)" in shown
 
 
 def test_models_are_listed_from_their_cards(capsys: Captured, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
