@@ -166,6 +166,10 @@ class Region:
     peak_at: tuple[int, int]
     """x, y of the peak."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, as programs get it."""
+        return {"area": self.area, "box": list(self.box), "peak": self.peak, "mean": self.mean, "peak_at": list(self.peak_at)}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inspection(_Rebuilt):
