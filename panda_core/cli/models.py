@@ -13,8 +13,7 @@ from panda_core import own_models
 from panda_core.card import list_models, read_card
 from panda_core.cli.console import ERR, OUT, json_option, print_json
 from panda_core.errors import ModelError
-
-NONE_YET = "No models yet. Train one: panda train FOLDER --run runs/first"
+from panda_core.places import NO_MODELS
 
 
 @click.group(invoke_without_command=True)
@@ -169,7 +168,7 @@ def _list(as_json: bool) -> None:
             f"{m['data']}: {m['auroc']:.2f} ({'–'.join(f'{end:.2f}' for end in m['auroc_ci'])})" for m in row.get("metrics", ())
         )
         table.add_row(row["name"], str(row.get("title", row.get("error"))), str(row.get("licence", "")), measured)
-    OUT.print(table if rows else NONE_YET)
+    OUT.print(table if rows else NO_MODELS)
 
 
 def _row(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from panda_core import card as card_module
+from panda_core.__main__ import run
 from panda_core.card import (
     CARD_FILE,
     FORMAT,
@@ -161,10 +162,12 @@ def test_an_unknown_name_lists_the_known_ones(place: Path) -> None:
         find_model("lead")
 
 
-def test_without_any_model_the_message_says_how_to_make_one(place: Path) -> None:
+def test_without_any_model_the_message_says_where_models_come_from(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert list_models() == []
-    with pytest.raises(ModelError, match="panda train"):
+    with pytest.raises(ModelError, match=r"No model 'leaf'.*pip install -e.*\$PANDA_HOME.*panda train"):
         find_model("leaf")
+    assert run(["models"]) == 0
+    assert "pip install -e ." in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_folder_that_lost_its_card_is_not_called_unknown(place: Path) -> None:
