@@ -30,11 +30,11 @@ from panda_core.card import versions
 from panda_core.config import DataConfig
 from panda_core.data.folders import LabelledImage, labelled_test, scan
 from panda_core.data.images import read_image
+from panda_core.data.masks import MAP_SIDE, true_mask
 from panda_core.datasets import Prepared, data_root
 from panda_core.datasets import prepare as prepare_dataset
 from panda_core.devices import autocast_dtype
 from panda_core.errors import FolderError, PandaError
-from panda_core.evaluation import MAP_SIDE, true_mask
 from panda_core.reproduction.measuring import device_words, groups_of, labels_of, package_version, separation
 from panda_core.reproduction.record import Record, record_path, write_record
 from panda_core.reproduction.running import VIDEO

@@ -22,8 +22,9 @@ INTRODUCTION = """\
 Written by `python docs/make_configuration.py` from `panda_core/config/`; change it there.
 
 A configuration is a preset and the fields you change: `panda train FOLDER --run RUN --preset best --set data.size=96`, in Python
-`preset("best").override(**{"data.size": 96})`. An unknown field or a value out of range is refused with the nearest name or the range
-(`ConfigError`). The whole configuration is kept in the run's `config.json` and in the model's `card.json`.
+`preset("best").override(**{"data.size": 96})` after `from panda_core.presets import preset`. An unknown field or a value out of range is
+refused with the nearest name or the range (`ConfigError`). The whole configuration is kept in the run's `config.json` and in the model's
+`card.json`.
 
 *(open)* marks what the paper leaves open: the value is our choice. A preset is listed where it differs from the default; `--preset` is
 `best` if you say nothing (`balanced` in `panda sweep`). Why the presets are what they are: [method](method.md).

@@ -18,7 +18,7 @@ from typing import Any
 from panda_core.config import Config
 from panda_core.errors import ConfigError, ModelError
 from panda_core.inspection import Calibration, OperatingPoint
-from panda_core.places import home
+from panda_core.places import NO_MODELS, home
 from panda_core.points import load_point
 from panda_core.strict import assemble, listed
 
@@ -214,8 +214,8 @@ def find_listed(name: str) -> Path:
     known = {folder.name: folder for folder in list_models()}
     if name in known:
         return known[name]
-    names = ", ".join(known) or "none; panda train FOLDER --run runs/first makes one, in runs/first/model"
-    raise ModelError(f"No model '{name}'. Models on this machine: {names}.")
+    there = f"Models on this machine: {', '.join(known)}." if known else NO_MODELS
+    raise ModelError(f"No model '{name}'. {there}")
 
 
 def known_as(folder: Path) -> str:

@@ -30,7 +30,10 @@ class ImageError(PandaError):
     def __init__(self, path: str | Path, reason: str) -> None:
         self.path = str(path)
         self.reason = reason
-        super().__init__(f"{self.path}: {reason}")
+        super().__init__(self.path, reason)  # what another process makes it from again
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
 
 
 class FolderError(PandaError):

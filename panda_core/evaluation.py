@@ -11,13 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.card import Metric
-from panda_core.data.folders import LabelledImage, labelled_test
-from panda_core.data.masks import read_mask
+from panda_core.data.folders import NORMAL, LabelledImage, labelled_test
+from panda_core.data.masks import MAP_SIDE, true_mask
 from panda_core.errors import FolderError, ImageError
 from panda_core.inspection import BoundaryKind, Inspection
 from panda_core.scoring import metrics
@@ -28,10 +27,6 @@ from panda_core.trivial import baseline_beside
 if TYPE_CHECKING:
     from panda_core.inspector import Inspector
     from panda_core.roi import RegionOfInterest
-
-NORMAL = "good"
-MAP_SIDE = 128
-"""Maps and masks are compared at this size: exact enough, and sorting every full-size pixel would take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +90,9 @@ class Report:
     milliseconds: float = 0.0
     """Median time of one image, network and scoring."""
     problems: tuple[str, ...] = ()
-    """Files that were left out, each with the reason; relative to the folder."""
+    """Files that were left out, each with the reason; relative to the folder. Where there are masks, also images that lack one."""
+    masks: int = 0
+    """Anomalous images whose true mask counts in the pixel measures, beside all normal images."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; images with ``path`` (relative to the folder), ``label``, ``defect`` and ``score``."""
@@ -194,10 +191,12 @@ def measure(
             image = _judged(sample, inspection, folder)
             seen.append((image, _without_pictures(inspection)))
             on_image(image, inspection)
-            mask = true_mask(sample) if located else None
+            mask = true_mask(sample, image_shape=inspection.anomaly_map.shape) if located else None
             if mask is not None:
                 masks.append(mask)
                 shown.append(resize_map(inspection.anomaly_map, MAP_SIDE, MAP_SIDE))
+            elif located:
+                problems.append(f"{image.name}: has no true mask; it does not count in the pixel measures")
         except ImageError as error:
             problems.append(_problem(error, sample, folder))
         on_progress(number, len(samples))
@@ -279,6 +278,7 @@ def _report(
         images=tuple(image for image, _ in seen),
         milliseconds=float(np.median([inspection.milliseconds for _, inspection in seen])),
         problems=tuple(problems),
+        masks=len(masks) - int((~labels).sum()) if masks else 0,
     )
 
 
@@ -286,11 +286,3 @@ def _without_pictures(inspection: Inspection) -> Inspection:
     """The same numbers without the full-size arrays, so that thousands of images fit in memory."""
     tiny, empty = np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.float32)
     return replace(inspection, image=tiny, reconstruction=tiny.copy(), residual=empty, anomaly_map=empty.copy())
-
-
-def true_mask(sample: LabelledImage) -> NDArray[np.bool_] | None:
-    """MAP_SIDE x MAP_SIDE, all False for a normal image; None for an anomalous one without a mask: it says nothing about pixels."""
-    if sample.mask is None:
-        return np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool) if sample.label == NORMAL else None
-    share = cv2.resize(read_mask(sample.mask).astype(np.float32), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(share >= 0.25, dtype=bool)

@@ -1,15 +1,15 @@
 """The nouns: what was seen (Evidence), what normal looks like (Calibration), what is said (Inspection, Decision).
 
 Evidence and decision are two objects: the network makes the first once, `decide` makes the second at each slider tick.
-Arrays in these records are read-only.
+Arrays and mappings in these records are read-only, in their copies and in other processes, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,19 @@ def _freeze(array: np.ndarray) -> None:
     array.flags.writeable = False
 
 
+class _Rebuilt:
+    """A record that is copied and pickled by making it anew, because neither keeps arrays read-only, and a proxy cannot be pickled."""
+
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = (getattr(self, one.name) for one in fields(self))
+        return type(self), tuple(dict(value) if isinstance(value, MappingProxyType) else value for value in values)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
+class Evidence(_Rebuilt):
     """What a detector said about one image, before calibration."""
 
     errors: Mapping[str, float]
@@ -57,7 +68,7 @@ class ErrorStats:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MapStats:
+class MapStats(_Rebuilt):
     """Mean and standard deviation per pixel of a smoothed map over normal calibration images, and its weight."""
 
     mean: FloatMap
@@ -107,7 +118,7 @@ class NoCrossing:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Calibration:
+class Calibration(_Rebuilt):
     """Every calibrated number; travels with the model."""
 
     errors: Mapping[str, ErrorStats]
@@ -155,9 +166,13 @@ class Region:
     peak_at: tuple[int, int]
     """x, y of the peak."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, as programs get it."""
+        return {"area": self.area, "box": list(self.box), "peak": self.peak, "mean": self.mean, "peak_at": list(self.peak_at)}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Inspection:
+class Inspection(_Rebuilt):
     """One image, seen once by the network and given a meaning by the model's calibration. Immutable."""
 
     source: str
@@ -200,7 +215,7 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Decision:
+class Decision(_Rebuilt):
     """What is said about an Inspection at given thresholds. Made only by `scoring.decision.decide`."""
 
     boundary: Boundary

@@ -132,8 +132,10 @@ class Inspector:
     ) -> Iterator[Inspection | ImageError]:
         """Inspections in the order of the items; an ImageError stands in the place of an image that cannot be read.
 
-        With ``roi`` as `inspect_within`, one by one. Raises RoiError.
+        With ``roi`` as `inspect_within`, one by one. Raises RoiError, and TypeError where ``items`` is a single path.
         """
+        if isinstance(items, str):  # whose letters would be taken for names of files
+            raise TypeError(f"inspect_many takes several images, not the one path {items!r}. Write inspect_many([path]), or inspect(path).")
         if roi is not None:
             yield from (self._try_within(item, roi) for item in items)
             return

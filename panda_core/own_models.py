@@ -1,4 +1,4 @@
-"""The models on this machine as things a person keeps: add, rename, copy, delete and bring back, export and import, one to begin with.
+"""The models on this machine as things a person keeps: add, rename, copy, delete and bring back, one to begin with.
 
 Own models lie in ``models`` of `places.home`. Models that come with the program or lie in $PANDA_MODELS are left as they are: they can
 be copied and exported. A model appears and vanishes by one rename, so a list never shows half of one.
@@ -6,33 +6,26 @@ be copied and exported. A model appears and vanishes by one rename, so a list ne
 
 from __future__ import annotations
 
-import hashlib
 import json
-import lzma
 import os
 import shutil
 import time
 import uuid
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from panda_core.card import CARD_FILE, LARGEST_CARD, TENSOR_FILE, find_listed, find_model, list_models, read_card, usable_name
+from panda_core.card import CARD_FILE, TENSOR_FILE, find_listed, find_model, list_models, read_card, usable_name
 from panda_core.card_changes import rename_card
-from panda_core.durable import read_object, replace_text, replacing, sync_folder, unused_name
+from panda_core.durable import read_object, replace_text, sync_folder
 from panda_core.errors import ModelError, PandaError
 from panda_core.places import home
 
 PARTS = (CARD_FILE, TENSOR_FILE)
 """All that a model is; nothing else is copied, exported or imported."""
-LARGEST_MODEL = 4_000_000_000
-"""Bytes of the tensors of an imported model."""
 KEPT_SECONDS = 30 * 86_400.0
 """How long a deleted model can be brought back."""
-_CHUNK = 2**20
 
 
 def own_models() -> Path:
@@ -61,8 +54,27 @@ def free_name(name: str) -> str:
 
 
 def add_model(source: Path, name: str) -> Path:
-    """Copy a finished model, e.g. of a run, among a person's own; returns its folder. Raises ModelError."""
-    return _put(name, source)
+    """Copy a finished model, e.g. of a run, among a person's own; returns its folder. Raises ModelError.
+
+    It is filled aside and renamed into its place, its card named as its folder.
+    """
+    card = read_card(source)  # with an operating point that is kept elsewhere: it goes with the copy
+    target = own_models() / check_name(name)
+    card = replace(card, name=target.name, title=target.name)
+    temporary = own_models() / f".{target.name}.{uuid.uuid4().hex}"
+    try:
+        temporary.mkdir(parents=True)
+        shutil.copyfile(source / TENSOR_FILE, temporary / TENSOR_FILE)
+        with (temporary / TENSOR_FILE).open("rb+") as file:
+            os.fsync(file.fileno())
+        replace_text(temporary / CARD_FILE, card.to_json(), durable=True)
+        os.rename(temporary, target)
+    except OSError as error:
+        raise ModelError(f"{target} cannot be written ({error.strerror}). Make room, or check the permissions.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    sync_folder(own_models())
+    return target
 
 
 def copy_model(model: str, name: str) -> Path:
@@ -146,40 +158,6 @@ def restore_model(token: str) -> Path:
     return target
 
 
-def export_model(model: str, file: Path) -> None:
-    """Write a model as one zip file, which appears whole. Raises ModelError."""
-    folder = find_model(model)
-    card = read_card(folder).to_json()
-    temporary = unused_name(file)
-    try:
-        with replacing(file, temporary, durable=False), zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(CARD_FILE, card)
-            archive.write(folder / TENSOR_FILE, TENSOR_FILE)
-    except OSError as error:
-        raise ModelError(f"{file} cannot be written ({error.strerror}). Choose another place, or make room.") from error
-
-
-def import_model(file: Path, *, name: str | None = None) -> Path:
-    """A model from a zip file made by `export_model`, fully checked before it appears; returns its folder.
-
-    ``name``: None takes the card's, with a number where it is taken. Raises ModelError: no such file, no export, damaged, too large,
-    or of another version.
-    """
-    if not file.is_file():
-        raise ModelError(f"{file} is not there, or not a file. Give the path of a zip file that an export wrote.")
-    staging = home() / "trash" / f"import-{uuid.uuid4().hex}"
-    staging.mkdir(parents=True)
-    try:
-        _unpack(file, staging)
-        card = read_card(staging)
-        if _digest(staging / TENSOR_FILE) != card.sha256:
-            raise ModelError(f"{file.name} is damaged: its tensors are not those its card describes. Export the model again.")
-        _try_load(staging)
-        return _put(name or free_name(card.name), staging)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
 def default_model() -> str | None:
     """The name of the model to begin with, as a person chose it; None where nobody did or it is gone."""
     with suppress(PandaError, OSError):
@@ -209,60 +187,6 @@ def _own(model: str) -> Path:
     if not is_own(folder):
         raise ModelError(f"“{model}” is not one of your own models ({folder.parent}). Copy it; the copy is yours.")
     return folder
-
-
-def _put(name: str, source: Path) -> Path:
-    """A new own model of this content: filled aside, renamed into its place, its card named as its folder."""
-    card = read_card(source)  # with an operating point that is kept elsewhere: it goes with the copy
-    target = own_models() / check_name(name)
-    card = replace(card, name=target.name, title=target.name)
-    temporary = own_models() / f".{target.name}.{uuid.uuid4().hex}"
-    try:
-        temporary.mkdir(parents=True)
-        shutil.copyfile(source / TENSOR_FILE, temporary / TENSOR_FILE)
-        with (temporary / TENSOR_FILE).open("rb+") as file:
-            os.fsync(file.fileno())
-        replace_text(temporary / CARD_FILE, card.to_json(), durable=True)
-        os.rename(temporary, target)
-    except OSError as error:
-        raise ModelError(f"{target} cannot be written ({error.strerror}). Make room, or check the permissions.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    sync_folder(own_models())
-    return target
-
-
-def _unpack(file: Path, into: Path) -> None:
-    limits = {CARD_FILE: LARGEST_CARD, TENSOR_FILE: LARGEST_MODEL}
-    try:
-        with zipfile.ZipFile(file) as archive:
-            if sorted(archive.namelist()) != sorted(PARTS):
-                raise ModelError(f"{file.name} is not an exported model: it must hold {' and '.join(PARTS)}, and nothing else.")
-            for part in PARTS:
-                with archive.open(part) as packed, (into / part).open("wb") as target:
-                    left = limits[part]
-                    while chunk := packed.read(_CHUNK):
-                        left -= len(chunk)
-                        if left < 0:  # what the archive says of its sizes need not be true
-                            raise ModelError(f"{file.name}: {part} is too large for a model of ours.")
-                        target.write(chunk)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ModelError(f"{file.name} is not a zip file that can be read ({error}). Export the model again.") from error
-    except OSError as error:
-        raise ModelError(
-            f"{file.name} cannot be unpacked ({error.strerror or error}). Look at its permissions and for free space."
-        ) from error
-
-
-def _try_load(folder: Path) -> None:
-    from panda_core.checkpoint import load_model
-
-    load_model(folder)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -23,7 +23,6 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -34,6 +33,7 @@ from panda_core.durable import read_object, replace_text
 from panda_core.errors import PandaError, TrainingError
 from panda_core.events import EventReader, append_event, cut_torn_tail, plain
 from panda_core.locks import is_held
+from panda_core.version import installed_version
 
 KILLED = "Stopped. Resume goes on from the last checkpoint."
 """What is said of a training that was asked to stop and killed."""
@@ -144,7 +144,7 @@ class RunDir:
             "device": device,
             "low_priority": low_priority,
             "created": time.time(),
-            "version": _version(),
+            "version": installed_version(),
             "config": config.to_dict(),
         }
         run = cls._of(path, header)
@@ -166,8 +166,8 @@ class RunDir:
         except (TypeError, ValueError) as error:
             raise TrainingError(f"{path / 'config.json'} is not of a run of ours ({error}). Start a new one.") from error
         except PandaError as error:
-            written = header.get("version", "unknown")
-            raise TrainingError(f"{path / 'config.json'} (version {written}) does not fit this version {_version()}: {error}") from error
+            written = f"{path / 'config.json'} (version {header.get('version', 'unknown')})"
+            raise TrainingError(f"{written} does not fit this version {installed_version()}: {error}") from error
 
     @classmethod
     def _of(cls, path: Path, header: Mapping[str, Any]) -> RunDir:
@@ -291,10 +291,3 @@ class RunDir:
 def _claims_life(status: RunStatus) -> bool:
     late = status.state == "created" and 0 < status.updated < time.time() - LAUNCH_GRACE
     return late or status.state in ("queued", "running")
-
-
-def _version() -> str:
-    try:
-        return metadata.version("panda-inspector")
-    except metadata.PackageNotFoundError:
-        return "unknown"

@@ -19,7 +19,7 @@ import json
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +34,7 @@ from panda_core.runs import LAUNCH_GRACE, LOCK_TIMEOUT
 MOST_TRIALS = 64
 """A larger grid would take days on the machines this is made for."""
 Value = bool | int | float | str
-TrialState = Literal["waiting", "running", "done", "failed"]
+TrialState = Literal["waiting", "running", "stopped", "done", "failed"]
 SearchState = Literal["created", "running", "done", "stopped", "failed", "interrupted"]
 
 
@@ -190,6 +190,8 @@ class Sweep:
         """Replace status.json; ``trials`` None: those that were written before."""
         if trials is None:
             trials = self._last_status().trials
+        if state == "stopped":  # and with it the training it was in
+            trials = [replace(trial, state="stopped") if trial.state == "running" else trial for trial in trials]
         content = {"state": state, "detail": detail, "updated": time.time(), "trials": [asdict(trial) for trial in trials]}
         replace_text(self.path / "status.json", json.dumps(content, ensure_ascii=False, allow_nan=False), durable=False)
 

@@ -24,7 +24,7 @@ from panda_core.inspector import Inspector
 from panda_core.presets import preset
 from panda_core.runs import RunDir
 
-KEYS = {"path", "score", "gauge", "verdict", "boundary", "boundary_kind", "errors", "regions"}
+KEYS = {"path", "score", "gauge", "verdict", "boundary", "boundary_kind", "p_value", "errors", "regions"}
 
 
 OPTIONS = {
@@ -198,11 +198,15 @@ def test_out_holds_a_line_a_mask_and_an_overlay_for_each_image(
     with (out / "results.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == [entry["path"] for entry in found]
-    assert [float(row["score"]) for row in rows[:-1]] == [entry["score"] for entry in found[:-1]]
+    for column in ("score", "p_value"):
+        assert [float(row[column]) for row in rows[:-1]] == [entry[column] for entry in found[:-1]]
     assert rows[-1]["error"] and not rows[-1]["score"]
     assert len(list((out / "masks").iterdir())) == len(list((out / "overlays").iterdir())) == 4, "equal stems must not overwrite each other"
     areas = sorted(int(np.count_nonzero(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))) for path in (out / "masks").iterdir())
     assert areas == sorted(sum(region["area"] for region in entry["regions"]) for entry in found[:-1])
+    for region in (region for entry in found[:-1] for region in entry["regions"]):
+        (x, y), (left, top, right, bottom) = region["peak_at"], region["box"]
+        assert left <= x < right and top <= y < bottom
     assert not list(out.rglob(".*")), "no temporary files stay"
 
 
@@ -297,7 +301,7 @@ def test_two_models_are_compared_in_one_report(capsys: Captured, toy_folder: Pat
     assert len(both) == 2 and both[0]["auroc"] == both[1]["auroc"] and len(both[0]["images"]) == 12
     assert "+0.000 (+0.000 to +0.000)" in out.read_text(encoding="utf-8")
     code, shown, _ = call(capsys, "evaluate", toy_folder, "--model", tiny_model, "--model", tiny_model)
-    assert code == 0 and "AUROC +0.000" in shown
+    assert code == 0 and "AUROC +0.000" in shown and "(6 masks)" in shown
 
 
 def test_models_are_listed_from_their_cards(capsys: Captured, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

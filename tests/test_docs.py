@@ -103,3 +103,16 @@ def defined(dotted: str) -> bool:
 def test_every_section_of_the_configuration_has_a_heading() -> None:
     sections = [field.name for field in dataclasses.fields(Config) if dataclasses.is_dataclass(getattr(Config(), field.name))]
     assert [s for s in sections if f"## `{s}`" not in text("docs/configuration.md")] == []
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("docs/api.md", ("no ONNX and no TorchScript", "model.safetensors", "card.json", "user-guide.md#images-deeper-than-8-bits")),
+        ("docs/user-guide.md", ("## Images deeper than 8 bits", "one fixed range for all of them")),
+        ("README.md", ("pip install -e", "pip wheel .")),
+    ],
+)
+def test_what_somebody_who_embeds_it_must_know_is_said(page: str, words: tuple[str, ...]) -> None:
+    said = " ".join(text(page).split())
+    assert [word for word in words if word not in said] == []

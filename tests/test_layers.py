@@ -18,8 +18,8 @@ LONGEST = 300
 
 # From the ground up. A part may import the parts of lower layers, and itself; never its own layer's others.
 LAYERS: tuple[set[str], ...] = (
-    {"errors", "places", "spreadsheet", "locks", "memory", "stopping", "kernels"},
-    {"strict", "roots", "durable", "events", "shelf"},
+    {"errors", "places", "spreadsheet", "locks", "memory", "stopping", "kernels", "version"},
+    {"__init__", "strict", "roots", "durable", "events", "shelf"},
     {"config"},
     {"rivals", "fields"},
     {"presets"},
@@ -31,7 +31,7 @@ LAYERS: tuple[set[str], ...] = (
     {"detectors", "percept", "sweeper", "searches"},
     {"training", "checkpoint"},
     {"inspector", "resume", "pretext", "tuning", "watching", "own_models"},
-    {"calibration", "evaluation"},
+    {"calibration", "evaluation", "model_archive"},
     {"comparison"},
     {"finishing", "feedback"},
     {"trainer"},
@@ -67,6 +67,7 @@ FREE_OF_TORCH = (
         "memory",
         "worker",
         "own_models",
+        "model_archive",
         "history",
         "roi",
         "evaluation",

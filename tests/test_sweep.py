@@ -199,7 +199,7 @@ def test_asking_it_to_stop_stops_the_present_run_and_keeps_the_rest(tmp_path: Pa
     search = make_sweep(tmp_path)
     jobs = FakeJobs(tmp_path / "runs", lambda run: search.cancel() if run.name.endswith("002") else finish_well(run))
     assert lead(search, jobs) == "stopped"  # type: ignore[arg-type]
-    assert [trial.state for trial in trials_of(search)] == ["done", "running", "waiting", "waiting"]
+    assert [trial.state for trial in trials_of(search)] == ["done", "stopped", "waiting", "waiting"]
     assert not search.cancelled(), "the request has been met"
 
 
@@ -207,7 +207,7 @@ def test_a_training_that_was_stopped_alone_is_no_failed_trial(tmp_path: Path) ->
     search = make_sweep(tmp_path)
     jobs = FakeJobs(tmp_path / "runs", lambda run: run.write_status("stopped", detail="Stopped at step 3 of 10."))
     assert lead(search, jobs) == "stopped"  # type: ignore[arg-type]
-    assert [trial.state for trial in trials_of(search)] == ["running", "waiting", "waiting", "waiting"]
+    assert [trial.state for trial in trials_of(search)] == ["stopped", "waiting", "waiting", "waiting"]
     jobs.finish = finish_well
     assert lead(search, jobs) == "done" and jobs.resumed == ["0001-search-001"]  # type: ignore[arg-type]
 

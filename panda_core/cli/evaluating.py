@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from panda_core.report.evaluation import Measured
     from panda_core.roi import RegionOfInterest
 
+MOST_PROBLEMS = 20
+"""Named in the terminal; of more it is said how many."""
+
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
@@ -78,10 +81,14 @@ def _print(report: Report) -> None:
     for name, value in report.defect_auroc.items():
         table.add_row(f"AUROC of {name} ({report.defect_count[name]})", _within(value, report.defect_auroc_ci[name]))
     if report.pixel_auroc is not None:
-        table.add_row("pixel AUROC, AUPRO", f"{report.pixel_auroc:.3f}, {report.aupro:.3f}")
+        table.add_row(f"pixel AUROC, AUPRO ({report.masks} masks)", f"{report.pixel_auroc:.3f}, {report.aupro:.3f}")
     table.add_row(f"false alarms, misses at the {report.boundary_kind} boundary", f"{report.false_alarm_rate:.1%}, {report.miss_rate:.1%}")
     table.add_row("time an image", f"{report.milliseconds:.0f} ms on {report.device}")
     OUT.print(table)
+    for problem in report.problems[:MOST_PROBLEMS]:
+        ERR.print(problem)
+    if (more := len(report.problems) - MOST_PROBLEMS) > 0:
+        ERR.print(f"… and {more} more problems; --json names them all.")
 
 
 def _within(value: float, ci: tuple[float, float]) -> str:

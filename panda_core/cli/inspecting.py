@@ -97,8 +97,9 @@ def record(inspection: Inspection, decision: Decision) -> dict[str, Any]:
         "verdict": decision.verdict,
         "boundary": decision.boundary.value,
         "boundary_kind": decision.boundary.kind,
+        "p_value": inspection.p_value,
         "errors": dict(inspection.errors),
-        "regions": [{"area": r.area, "box": list(r.box), "peak": r.peak, "mean": r.mean} for r in decision.regions],
+        "regions": [one.to_dict() for one in decision.regions],
     }
 
 

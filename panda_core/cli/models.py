@@ -9,14 +9,11 @@ from typing import Any
 import click
 from rich.table import Table
 
-from panda_core import own_models
+from panda_core import model_archive, own_models
 from panda_core.card import list_models, read_card
 from panda_core.cli.console import ERR, OUT, json_option, print_json
 from panda_core.errors import ModelError
-
-NONE_YET = """No models yet. Train one, and put it into this list:
-panda train FOLDER --run runs/first
-panda models copy runs/first/model NAME"""
+from panda_core.places import NO_MODELS
 
 
 @click.group(invoke_without_command=True)
@@ -120,7 +117,7 @@ def export(model: str, out: Path | None, as_json: bool) -> None:
     file = out or Path(f"{Path(model).name}.zip")
     if file.exists():
         raise ModelError(f"{file} exists. Choose another file with --out, or delete it first.")
-    own_models.export_model(model, file)
+    model_archive.export_model(model, file)
     _tell(as_json, "Wrote", file)
 
 
@@ -134,7 +131,7 @@ def import_(file: Path, name: str | None, as_json: bool) -> None:
     \b
     Example:  panda models import leaf.zip --name "their leaf"
     """
-    _tell(as_json, "Added", own_models.import_model(file, name=name))
+    _tell(as_json, "Added", model_archive.import_model(file, name=name))
 
 
 @models.command()
@@ -173,7 +170,7 @@ def _list(as_json: bool) -> None:
             f"{m['data']}: {m['auroc']:.2f} ({'–'.join(f'{end:.2f}' for end in m['auroc_ci'])})" for m in row.get("metrics", ())
         )
         table.add_row(row["name"], str(row.get("title", row.get("error"))), str(row.get("licence", "")), measured)
-    OUT.print(table if rows else NONE_YET)
+    OUT.print(table if rows else NO_MODELS)
 
 
 def _row(folder: Path) -> dict[str, Any]:

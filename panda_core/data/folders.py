@@ -23,6 +23,8 @@ from panda_core.errors import FolderError
 
 NORMAL_NAMES = ("good", "normal")
 ANOMALOUS_NAMES = ("anomalous", "bad")
+NORMAL = "good"
+"""Label of a normal test image, whatever its folder is called."""
 LAYOUTS = "Expected: train/good/ (MVTec layout), normal/ or good/ (and anomalous/ or bad/), or images directly in the folder"
 
 _NEAR = (0.97, 0.99, 0.997, 0.999)
@@ -45,7 +47,7 @@ class Splits:
 
 
 class LabelledImage(NamedTuple):
-    """One image of a test set: label "good" or the defect's name; the mask's path where there is one."""
+    """One image of a test set: label NORMAL or the defect's name; the mask's path where there is one."""
 
     path: Path
     label: str
@@ -101,10 +103,10 @@ def labelled_test(folder: Path) -> list[LabelledImage]:
     place = folder / "test" if (folder / "test").is_dir() else folder
     normal = _first_folder(place, NORMAL_NAMES)
     defects = _subfolders(place) if place != folder else [place / name for name in ANOMALOUS_NAMES if (place / name).is_dir()]
-    found = [LabelledImage(path, "good", None) for path in (list_images(normal) if normal else [])]
+    found = [LabelledImage(path, NORMAL, None) for path in (list_images(normal) if normal else [])]
     for defect in (d for d in defects if d.name not in NORMAL_NAMES):
         found += [LabelledImage(path, defect.name, _mask(folder / "ground_truth" / defect.name, path.stem)) for path in list_images(defect)]
-    kinds = {image.label == "good" for image in found}
+    kinds = {image.label == NORMAL for image in found}
     if kinds != {True, False}:
         missing = "normal and anomalous" if not kinds else "anomalous" if True in kinds else "normal"
         raise FolderError(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.data.decoding import Picture, stretch
+from panda_core.data.folders import NORMAL, LabelledImage
 from panda_core.data.images import read_image
 from panda_core.errors import ImageError
 
@@ -18,6 +19,8 @@ MOST_LABEL = 32
 LEAST_DECIDED = 0.9
 """Share of pixels of a mask that are dark or bright. What has more shades in between is a photograph, chosen by mistake."""
 ASPECT_TOLERANCE = 0.02
+MAP_SIDE = 128
+"""Maps and masks are compared at this size: exact enough, and sorting every full-size pixel would take minutes."""
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
@@ -50,3 +53,25 @@ def fit_mask(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.boo
 def same_shape(mask: NDArray[np.bool_], height: int, width: int) -> bool:
     """Whether the mask has the shape of an image of this size: equal sides, or sides in the same proportion within ASPECT_TOLERANCE."""
     return bool(abs(mask.shape[1] * height / (mask.shape[0] * width) - 1) <= ASPECT_TOLERANCE)
+
+
+def true_mask(sample: LabelledImage, *, image_shape: tuple[int, ...] | None = None) -> NDArray[np.bool_] | None:
+    """MAP_SIDE x MAP_SIDE, all False for a normal image; None for an anomalous one without a mask: it says nothing about pixels.
+
+    Raises ImageError where the file cannot be a mask or, with ``image_shape`` (height, width), not that of this anomalous image.
+    """
+    if sample.mask is None:
+        return np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool) if sample.label == NORMAL else None
+    mask = read_mask(sample.mask)
+    if image_shape is not None:
+        _check_belongs(mask, sample.mask, *image_shape)
+    share = cv2.resize(mask.astype(np.float32), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(share >= 0.25, dtype=bool)
+
+
+def _check_belongs(mask: NDArray[np.bool_], path: Path, height: int, width: int) -> None:
+    if not same_shape(mask, height, width):
+        sizes = f"{mask.shape[1]} x {mask.shape[0]} pixels for an image of {width} x {height}"
+        raise ImageError(path, f"has another shape than its image ({sizes}) and does not count in the pixel measures")
+    if not mask.any():
+        raise ImageError(path, "marks nothing in an anomalous image and does not count in the pixel measures")

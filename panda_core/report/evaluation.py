@@ -99,6 +99,8 @@ def _apart(difference: Difference) -> str:
 def _intervals(measured: Sequence[Measured]) -> str:
     trivial = measured[0].report.trivial_auroc
     text = "" if trivial is None else f"Colour statistics alone reach an AUROC of {number(trivial)} on these images. "
+    if masks := measured[0].report.masks:
+        text += f"Pixel AUROC and AUPRO are over the normal images and {masks} true masks. "
     text += "In brackets: 95 % intervals. False alarms and misses are those at each model’s own boundary."
     if len(measured) > 1:
         text += " Where an interval beside the first model holds 0, these images cannot tell the two apart."
@@ -184,7 +186,8 @@ def _left_out(measured: Sequence[Measured]) -> str:
         return ""
     items = "".join(f"<li>{escape(text)}</li>" for text in problems[:MOST_LEFT_OUT])
     more = f"<p>… and {len(problems) - MOST_LEFT_OUT} more.</p>" if len(problems) > MOST_LEFT_OUT else ""
-    return f'<section><h2>Left out</h2><p class="warning">{len(problems)} files were not measured.</p><ul>{items}</ul>{more}</section>'
+    said = f"{len(problems)} files do not count, or not in the pixel measures."
+    return f'<section><h2>Left out</h2><p class="warning">{said}</p><ul>{items}</ul>{more}</section>'
 
 
 def _all_problems(measured: Sequence[Measured]) -> Iterable[str]:

@@ -15,9 +15,9 @@ from panda_core.batch.rows import Results, Row
 from panda_core.report.files import whole_file
 from panda_core.spreadsheet import guard
 
-COLUMNS = ("path", "score", "gauge", "verdict", "boundary", "boundary_kind", "regions", "error")
-"""Of every results table, in this order; the model's errors follow."""
-BATCH_COLUMNS = ("name", *COLUMNS[:-1], "margin", "peak", "pixel_threshold", "ignored", "milliseconds", "mark", "error")
+COLUMNS = ("path", "score", "gauge", "verdict", "boundary", "boundary_kind", "regions", "p_value", "error")
+"""Of the table of `panda inspect`, in this order; the model's errors follow."""
+BATCH_COLUMNS = ("name", *COLUMNS[:-2], "margin", "peak", "pixel_threshold", "ignored", "milliseconds", "mark", "error")
 
 
 def write_csv(path: Path, records: Sequence[Mapping[str, Any]], *, columns: Sequence[str] = COLUMNS) -> None:

@@ -130,7 +130,7 @@ def _mean_residual(evidence: Sequence[Evidence]) -> float | None:
 
 def _located(seen: Seen, calibration: Calibration) -> dict[str, float | None]:
     """Pixel AUROC and AUPRO of the shown map, over normal images and the anomalous ones whose mask is known."""
-    from panda_core.evaluation import MAP_SIDE, true_mask
+    from panda_core.data.masks import MAP_SIDE, true_mask
 
     pairs = [(true_mask(sample), evidence) for sample, evidence in zip(seen.samples, seen.evidence, strict=True)]
     known = [(mask, evidence) for mask, evidence in pairs if mask is not None]

@@ -215,9 +215,7 @@ def report(engine: Engine, model: str, path: Path) -> dict[str, Any]:
         "boundary_kind": decision.boundary.kind,
         "p_value": inspection.p_value,
         "errors": dict(inspection.errors),
-        "regions": [
-            {"area": r.area, "box": list(r.box), "peak": r.peak, "mean": r.mean, "peak_at": list(r.peak_at)} for r in decision.regions
-        ],
+        "regions": [region.to_dict() for region in decision.regions],
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from panda_core import own_models
+from panda_core import model_archive, own_models
 from panda_core.card import Card, find_listed, list_models, read_card
 from panda_core.errors import ModelError
 
@@ -26,7 +26,7 @@ class ModelsDesk:
     def export(self, model: str, place: Path) -> dict[str, Any]:
         """The model as one file for download, written into ``place``. Raises ModelError."""
         file = place / f"{find_listed(model).name}.zip"
-        own_models.export_model(model, file)
+        model_archive.export_model(model, file)
         return {"download": self._publish(file), "name": file.name}
 
     def act(self, what: str, model: str, name: str) -> dict[str, Any]:

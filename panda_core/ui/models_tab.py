@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from panda_core import own_models
+from panda_core import model_archive
 from panda_core.ui.component import ASSETS, build_component, listener
 from panda_core.ui.models_desk import ModelsDesk
 from panda_core.ui.uploads import field, said, uploaded_file
@@ -49,6 +49,6 @@ class ModelsTab:
 
         def bring(data: Any) -> dict[str, Any]:
             file = uploaded_file(str(field(data, "file")))
-            return {"model": own_models.import_model(file).name}
+            return {"model": model_archive.import_model(file).name}
 
         return [models, act, pack, bring]

@@ -17,11 +17,11 @@ def client(served: Any) -> Client:
     return Client(served.url, verbose=False)
 
 
-def test_the_documented_example_runs(client: Client, tmp_path: Path) -> None:
+def test_the_documented_example_runs_and_waits_for_the_page(served: Any, tmp_path: Path) -> None:
     source = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     photo = draw_spot(tmp_path / "photo.png")
     source = source.replace('"http://127.0.0.1:7860"', "URL").replace('"photo.png"', "PHOTO")
-    found: dict[str, Any] = {"URL": client.src, "PHOTO": str(photo)}
+    found: dict[str, Any] = {"URL": served.url.rstrip("/"), "PHOTO": str(photo)}
     exec(compile(source, "docs/api.md", "exec"), found)
     assert found["report"]["verdict"] == "anomalous"
     assert [entry["file"] for entry in found["reports"]] == ["photo.png", "photo.png"]

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from panda_core import card as card_module
 from panda_core import card_changes
+from panda_core.__main__ import run
 from panda_core.card import (
     CARD_FILE,
     FORMAT,
@@ -177,10 +178,12 @@ def test_an_unknown_name_lists_the_known_ones(place: Path) -> None:
         find_model("lead")
 
 
-def test_without_any_model_the_message_says_how_to_make_one(place: Path) -> None:
+def test_without_any_model_the_message_says_where_models_come_from(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert list_models() == []
-    with pytest.raises(ModelError, match="panda train"):
+    with pytest.raises(ModelError, match=r"No model 'leaf'.*pip install -e.*\$PANDA_HOME.*panda train"):
         find_model("leaf")
+    assert run(["models"]) == 0
+    assert "pip install -e ." in " ".join(capsys.readouterr().out.split())
 
 
 def test_what_is_no_model_but_leads_to_one_is_said(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

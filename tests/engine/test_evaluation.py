@@ -96,6 +96,30 @@ def test_masks_that_number_their_classes_are_masks(inspector: Inspector, report:
     assert (found.pixel_auroc, found.aupro) == (report.pixel_auroc, report.aupro)
 
 
+def test_masks_that_do_not_belong_to_their_images_are_named_and_do_not_count(
+    inspector: Inspector, report: Report, toy_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(toy_folder, tmp_path / "discs")
+    masks = sorted((tmp_path / "discs" / "ground_truth" / "scar").iterdir())
+    pictures = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in masks]
+    cv2.imwrite(str(masks[0]), cv2.resize(pictures[0], (90, 40)))
+    cv2.imwrite(str(masks[1]), np.zeros_like(pictures[1]))
+    masks[2].unlink()
+    cv2.imwrite(str(masks[3]), cv2.resize(pictures[3], None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST))
+    found = evaluate(inspector, tmp_path / "discs")
+    assert (report.masks, report.problems) == (6, ()) and found.to_dict()["masks"] == 3 and found.anomalous == 6
+    assert [problem.split(": ")[0] for problem in found.problems] == [
+        "ground_truth/scar/000_mask.png",
+        "ground_truth/scar/001_mask.png",
+        "test/scar/002.png",
+    ]
+    for problem, words in zip(found.problems, ("90 x 40 pixels for an image of 48 x 48", "marks nothing", "no true mask"), strict=True):
+        assert words in problem
+    for path in (masks[0], masks[1]):
+        path.unlink()
+    assert evaluate(inspector, tmp_path / "discs").pixel_auroc == found.pixel_auroc, "the same three masks count"
+
+
 def test_without_masks_there_are_no_pixel_measures(inspector: Inspector, toy_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(toy_folder / "test", tmp_path / "test")
     found = evaluate(inspector, tmp_path)

@@ -137,3 +137,8 @@ def test_maps_have_the_size_of_the_image(inspector: Inspector, shape: tuple[int,
 def test_a_device_that_is_absent_is_refused_naming_those_there_are(tiny_model: Path) -> None:
     with pytest.raises(PandaError, match=r"no device 'cuda'.*cpu"):
         Inspector.load(tiny_model, device="cuda")
+
+
+def test_one_path_is_not_taken_for_many(inspector: Inspector, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="one path"):
+        list(inspector.inspect_many(str(tmp_path / "a.png")))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from panda_core import own_models
+from panda_core import model_archive, own_models
 from panda_core.card import find_model, list_models, read_card
 from panda_core.card_changes import save_operating_point
 from panda_core.checkpoint import load_model
@@ -168,18 +168,18 @@ def test_an_operating_point_of_a_shipped_model_goes_with_its_copy_and_its_export
     written = (leaf / "card.json").read_bytes()
     point = OperatingPoint(boundary=1.5, pixel_threshold=3.0, who="Ada", why="lamp", when="2026-11-27T10:00:00+00:00")
     save_operating_point(leaf, point)
-    own_models.export_model("leaf", tmp_path / "leaf.zip")
-    copied, imported = own_models.copy_model("leaf", "mine"), own_models.import_model(tmp_path / "leaf.zip", name="theirs")
+    model_archive.export_model("leaf", tmp_path / "leaf.zip")
+    copied, imported = own_models.copy_model("leaf", "mine"), model_archive.import_model(tmp_path / "leaf.zip", name="theirs")
     save_operating_point(leaf, None)
     assert [read_card(folder).operating_point for folder in (leaf, copied, imported)] == [None, point, point]
     assert (leaf / "card.json").read_bytes() == written
 
 
 def test_a_model_travels_as_one_file(kept: Path, tmp_path: Path) -> None:
-    own_models.export_model("My parts", tmp_path / "parts.zip")
+    model_archive.export_model("My parts", tmp_path / "parts.zip")
     assert sorted(zipfile.ZipFile(tmp_path / "parts.zip").namelist()) == ["card.json", "model.safetensors"]
-    assert own_models.import_model(tmp_path / "parts.zip").name == "My parts 2"
-    assert own_models.import_model(tmp_path / "parts.zip", name="Theirs").name == "Theirs"
+    assert model_archive.import_model(tmp_path / "parts.zip").name == "My parts 2"
+    assert model_archive.import_model(tmp_path / "parts.zip", name="Theirs").name == "Theirs"
     load_model(find_model("Theirs"))
     assert not [path for path in (home() / "trash").iterdir()]
 
@@ -200,20 +200,20 @@ def test_an_archive_that_is_not_a_whole_model_of_ours_is_refused(kept: Path, tmp
         for name, content in parts.items():
             archive.writestr(name, content)
     with pytest.raises(ModelError, match=words):
-        own_models.import_model(tmp_path / "bad.zip")
+        model_archive.import_model(tmp_path / "bad.zip")
     assert names() == {"My parts"} and not list((home() / "trash").iterdir()) and not (tmp_path / "evil.py").exists()
 
 
 def test_a_bomb_and_a_text_are_no_models(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own_models, "LARGEST_MODEL", 1000)
+    monkeypatch.setattr(model_archive, "LARGEST_MODEL", 1000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("card.json", (kept / "card.json").read_bytes())
         archive.writestr("model.safetensors", bytes(10_000))
     with pytest.raises(ModelError, match="too large"):
-        own_models.import_model(tmp_path / "bomb.zip")
+        model_archive.import_model(tmp_path / "bomb.zip")
     (tmp_path / "text.zip").write_text("text")
     with pytest.raises(ModelError, match="zip file"):
-        own_models.import_model(tmp_path / "text.zip")
+        model_archive.import_model(tmp_path / "text.zip")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
@@ -226,7 +226,7 @@ def test_an_archive_damaged_on_its_way_is_refused(kept: Path, tmp_path: Path, me
     content[start + 80 : start + 400] = b"\xff" * 320
     (tmp_path / "packed.zip").write_bytes(content)
     with pytest.raises(ModelError, match="zip file"):
-        own_models.import_model(tmp_path / "packed.zip")
+        model_archive.import_model(tmp_path / "packed.zip")
 
 
 def test_the_default_is_remembered_and_forgotten_with_its_model(kept: Path) -> None:

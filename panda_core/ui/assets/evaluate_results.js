@@ -105,7 +105,7 @@ class Results {
     const lines = [...new Set(this.results.flatMap(result => result.problems))];
     const place = this.find('.evaluate-problems');
     place.hidden = !lines.length;
-    place.querySelector('summary').textContent = `${lines.length} file${lines.length === 1 ? ' was' : 's were'} left out`;
+    place.querySelector('summary').textContent = `${lines.length} file${lines.length === 1 ? ' was' : 's were'} left out, in full or of the pixel measures`;
     place.querySelector('ul').replaceChildren(...lines.slice(0, 200).map(textContent => node('li', {textContent})));
   }
 }
