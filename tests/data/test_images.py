@@ -69,7 +69,7 @@ def test_a_hot_or_dead_pixel_does_not_change_the_picture_around_it(tmp_path: Pat
         cv2.imwrite(str(tmp_path / f"{name}.png"), values)
         pictures.append(read_image(tmp_path / f"{name}.png").astype(int))
         values[20, 20] = broken
-    pictures[1][20, 20] = pictures[0][20, 20]
+    pictures[1][20, 20] = pictures[0][20, 20]  # the pixel itself aside
     assert np.abs(pictures[0] - pictures[1]).max() <= 1
 
 
@@ -110,16 +110,13 @@ def test_deep_colour_keeps_its_channels_and_their_common_range(tmp_path: Path, d
     np.testing.assert_allclose(read_image(tmp_path / name), (values - low) / (high - low) * 255.0, atol=1)
 
 
-def test_of_a_deep_image_the_exposure_is_not_seen_and_one_hot_pixel_is_as_the_guide_says(tmp_path: Path, draw: Draw) -> None:
+def test_of_a_deep_image_the_exposure_is_not_seen_as_the_guide_says(tmp_path: Path, draw: Draw) -> None:
     values = draw(0).astype(np.uint16) * 64
-    hot = values.copy()
-    hot[0, 0] = 65535
-    found = {}
-    for name, picture in (("as it is", values), ("dark", values // 4), ("hot", hot)):
+    found = []
+    for name, picture in (("as it is", values), ("dark", values // 4)):
         cv2.imwrite(str(tmp_path / f"{name}.png"), picture)
-        found[name] = read_image(tmp_path / f"{name}.png").astype(int)
-    np.testing.assert_allclose(found["dark"], found["as it is"], atol=1)
-    assert np.abs(found["hot"] - found["as it is"]).mean() > 20
+        found.append(read_image(tmp_path / f"{name}.png").astype(int))
+    np.testing.assert_allclose(found[1], found[0], atol=1)
 
 
 def test_a_constant_or_partly_non_finite_deep_image_is_readable(tmp_path: Path) -> None:
