@@ -38,14 +38,8 @@ def replace_text(path: Path, text: str, *, durable: bool) -> None:
 
     Bytes of a file name that are no text are written as ``\\udcxx``, from which JSON reads the same name again.
     """
-    temporary = unused_name(path)
-    with replacing(path, temporary, durable=durable):
+    with written_aside(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-def unused_name(path: Path) -> Path:
-    """A hidden name in the folder of ``path`` that no other writer has, however long the name of ``path`` is."""
-    return path.with_name(f".{uuid.uuid4().hex}.partial")
 
 
 @contextmanager
@@ -62,6 +56,14 @@ def replacing(path: Path, temporary: Path, *, durable: bool) -> Iterator[None]:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+@contextmanager
+def written_aside(path: Path, *, durable: bool) -> Iterator[Path]:
+    """A file to write ``path`` with, as `replacing` has it, under a hidden name that no other writer has, however long that of ``path``."""
+    temporary = path.with_name(f".{uuid.uuid4().hex}.partial")
+    with replacing(path, temporary, durable=durable):
+        yield temporary
 
 
 def exchange(one: Path, other: Path) -> bool:

@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 from panda_core.card import CARD_FILE, LARGEST_CARD, TENSOR_FILE, find_model, read_card
-from panda_core.durable import replacing, unused_name
+from panda_core.durable import written_aside
 from panda_core.errors import ModelError
 from panda_core.own_models import PARTS, add_model, free_name
 from panda_core.places import home
@@ -25,9 +25,8 @@ def export_model(model: str, file: Path) -> None:
     """Write a model as one zip file, which appears whole. Raises ModelError."""
     folder = find_model(model)
     card = read_card(folder).to_json()
-    temporary = unused_name(file)
     try:
-        with replacing(file, temporary, durable=False), zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        with written_aside(file, durable=False) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             archive.writestr(CARD_FILE, card)
             archive.write(folder / TENSOR_FILE, TENSOR_FILE)
     except OSError as error:

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from panda_core.durable import replacing, unused_name
+from panda_core.durable import written_aside
 from panda_core.errors import PandaError
 from panda_core.inspection import Inspection, Picture
 from panda_core.places import home
@@ -139,8 +139,7 @@ def save_roi(model: str, roi: RegionOfInterest) -> None:
     path = _place(model)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = unused_name(path)
-        with replacing(path, temporary, durable=False):
+        with written_aside(path, durable=False) as temporary:
             temporary.touch(mode=0o600, exist_ok=False)  # for the person's eyes only
             temporary.write_text(json.dumps(roi.to_json()), encoding="utf-8")
     except OSError as error:

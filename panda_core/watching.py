@@ -15,7 +15,7 @@ from lightning_fabric.loggers.csv_logs import CSVLogger
 from torch import Tensor
 
 from panda_core.detectors.base import Examination
-from panda_core.durable import replacing, unused_name
+from panda_core.durable import written_aside
 from panda_core.runs import RunDir
 from panda_core.training import Progress
 
@@ -120,8 +120,7 @@ def preview_sheet(images: Tensor, reconstructions: Tensor) -> np.ndarray:
 
 
 def _write_picture(path: Path, sheet: np.ndarray) -> None:
-    temporary = unused_name(path)
-    with replacing(path, temporary, durable=False):
+    with written_aside(path, durable=False) as temporary:
         temporary.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 

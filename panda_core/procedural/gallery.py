@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from panda_core.durable import replacing, unused_name
+from panda_core.durable import written_aside
 from panda_core.procedural.dataset import KINDS
 
 SIZE = 512
@@ -33,8 +33,7 @@ def write_gallery(folder: Path) -> list[Path]:
         encoded = io.BytesIO()
         Image.fromarray(image).save(encoded, "JPEG", quality=92)
         path = folder / f"{name}.jpg"
-        temporary = unused_name(path)
-        with replacing(path, temporary, durable=False):
+        with written_aside(path, durable=False) as temporary:
             temporary.write_bytes(encoded.getvalue())
         paths.append(path)
     return paths

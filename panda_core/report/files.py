@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from panda_core.durable import replacing, unused_name
+from panda_core.durable import written_aside
 from panda_core.errors import PandaError
 
 
@@ -17,9 +17,8 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
     Of several writers of one path the last to end wins. Raises PandaError where the place cannot be written.
     """
-    temporary = unused_name(path)
     try:
-        with replacing(path, temporary, durable=False), temporary.open("wb") as file:
+        with written_aside(path, durable=False) as temporary, temporary.open("wb") as file:
             yield file
     except OSError as error:
         raise PandaError(f"{path} cannot be written: {error.strerror}. Choose another place, or make room.") from error

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from panda_core.durable import replacing, unused_name
+from panda_core.durable import written_aside
 from panda_core.errors import PandaError
 from panda_core.reproduction.further_tables import auprc_of
 from panda_core.reproduction.record import Record
@@ -50,8 +50,7 @@ def _figure(path: Path, rows: int, *, width: float = 8.0, height: float = 3.0) -
         FigureCanvasSVG(figure)
         yield figure.subplots(rows, 1, squeeze=False)[:, 0]
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = unused_name(path)
-        with replacing(path, temporary, durable=False):
+        with written_aside(path, durable=False) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None})
 
 

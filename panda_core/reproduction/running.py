@@ -22,7 +22,7 @@ from panda_core.card import versions
 from panda_core.data.folders import LabelledImage, labelled_test
 from panda_core.data.images import list_images, read_image
 from panda_core.datasets import Prepared, prepare
-from panda_core.durable import read_object, replace_text, replacing, unused_name
+from panda_core.durable import read_object, replace_text, written_aside
 from panda_core.errors import ImageError, TrainingError
 from panda_core.presets import preset
 from panda_core.reproduction.measuring import (
@@ -142,8 +142,7 @@ def _borrow_pretext(job: Job, run: RunDir, places: Places) -> None:
     for found in sorted(places.runs.glob(f"*/{PRETEXT}")):
         other = RunDir.open(found.parent)
         if other.data == run.data and _pretext_of(other.config) == _pretext_of(run.config):
-            temporary = unused_name(target)
-            with replacing(target, temporary, durable=False):
+            with written_aside(target, durable=False) as temporary:
                 shutil.copyfile(found, temporary)
             return
 
@@ -270,8 +269,7 @@ def _keep_scores(path: Path, samples: Sequence[LabelledImage], labels: NDArray[n
     """labels, scores, names (defect/file) and boundary (empty where there is none): what plots are drawn from."""
     names = np.array([f"{sample.label}/{sample.path.name}" for sample in samples])
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = unused_name(path)
-    with replacing(path, temporary, durable=False), temporary.open("wb") as file:
+    with written_aside(path, durable=False) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, labels=labels, scores=scores, names=names, boundary=np.array([] if boundary is None else [boundary]))
 
 
