@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from panda_core.checkpoint import Model
 from panda_core.config import Config, ScoringConfig
+from panda_core.data.depth import Stretch, stretch_for
 from panda_core.data.images import content_hash, readable
 from panda_core.data.synthetic import make_anomaly
 from panda_core.errors import CalibrationError, ImageError
@@ -108,19 +109,20 @@ def gather(
 
     Images are as large as they are when they are inspected, for the sake of the score, and so are held a few at a time.
     """
-    known = [path for path, _ in readable(anomalous_paths)]
+    deep = stretch_for(model.config.data)
+    known = [path for path, _ in readable(anomalous_paths, deep=deep)]
     source = choose_source(scoring, len(known))
     others = len(known) if source == "labelled" else SYNTHETIC_PER_IMAGE * len(normal_paths) if source == "synthetic" else 0
     total = len(normal_paths) + others
     hashes: dict[Path, str] = {}
-    normal = list(_told(examine_images(model, _usable(normal_paths, hashes)), 0, total, on_progress))
+    normal = list(_told(examine_images(model, _usable(normal_paths, hashes, deep)), 0, total, on_progress))
     masks: list[NDArray[np.bool_]] = []
     shown: Iterator[Picture] = iter(())
     if source == "labelled":
-        shown = (image for _, image in readable(known))
+        shown = (image for _, image in readable(known, deep=deep))
     elif source == "synthetic" and normal:
         total = len(normal) * (1 + SYNTHETIC_PER_IMAGE)
-        shown = _make_each(hashes, seed, masks, side=next(iter(normal[0].maps.values())).shape[0])
+        shown = _make_each(hashes, seed, masks, deep, side=next(iter(normal[0].maps.values())).shape[0])
     anomalous = list(_told(examine_images(model, shown), len(normal), total, on_progress))
     return Gathered(
         normal=tuple(normal),
@@ -176,18 +178,18 @@ def _map_weights(
     return best
 
 
-def _usable(paths: Iterable[Path], hashes: dict[Path, str]) -> Iterator[Picture]:
+def _usable(paths: Iterable[Path], hashes: dict[Path, str], deep: Stretch) -> Iterator[Picture]:
     """The images that can be read, one at a time; adds their paths and contents' hashes to ``hashes``."""
-    for path, image in readable(paths):
+    for path, image in readable(paths, deep=deep):
         with suppress(ImageError):  # a file lost since then only makes the sample smaller
             hashes[path] = content_hash(path)
             yield image
 
 
-def _make_each(paths: Iterable[Path], seed: int, masks: list[NDArray[np.bool_]], *, side: int) -> Iterator[Picture]:
+def _make_each(paths: Iterable[Path], seed: int, masks: list[NDArray[np.bool_]], deep: Stretch, *, side: int) -> Iterator[Picture]:
     """SYNTHETIC_PER_IMAGE anomalies of each image, one at a time; adds their masks, side x side, to ``masks``."""
     for number, path in enumerate([*paths] * SYNTHETIC_PER_IMAGE):
-        for _, image in readable([path]):
+        for _, image in readable([path], deep=deep):
             changed, mask = make_anomaly(image, seed=seed * 1_000_003 + number)
             shares = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)  # of uint8, less than half would be 0
             masks.append(np.asarray(shares > 0))

@@ -16,6 +16,7 @@ import torch
 from panda_core.calibration import SYNTHETIC_PER_IMAGE
 from panda_core.config import Config
 from panda_core.data.batches import Batches
+from panda_core.data.depth import stretch_for
 from panda_core.data.folders import Splits, scan
 from panda_core.data.images import prepare, readable
 from panda_core.detectors import Detector, build_detector
@@ -23,7 +24,7 @@ from panda_core.detectors.base import examining
 from panda_core.percept import FITTED_IMAGES, PerceptualEvidence
 from panda_core.pretext import needs_pretext, pretext_task, pretrain_vgg19
 from panda_core.resume import save_state
-from panda_core.trainer import concrete, make_fabric
+from panda_core.trainer import batches_for, concrete, make_fabric
 from panda_core.training import CHECKPOINT_SHARE, Trainer, steps_between_checkpoints
 
 MEASURED_STEPS = 3
@@ -68,7 +69,7 @@ def estimate(config: Config, data: str | Path, *, exclude: Collection[str] = (),
     # The specific perceptual network is not trained yet; untrained it costs the same.
     detector = build_detector(config, pretrained=config.loss.reconstruction != "perceptual-specific")
     train = config.train
-    with Batches(splits.train, size=config.data.size, augment=config.data.augment, batch=train.batch, seed=train.seed) as batches:
+    with batches_for(config, splits.train) as batches:
         trainer = Trainer(detector, config=train, fabric=fabric)
         warm = _measure(trainer, batches, 0, train.warmup_steps)
         game = _measure(trainer, batches, train.warmup_steps, train.warmup_steps + train.adversarial_steps)
@@ -95,7 +96,8 @@ def _pretext_step(config: Config, paths: Sequence[Path], device: torch.device) -
     times: list[float] = []
     pretrain_vgg19(
         paths, size=config.data.size, steps=1 + MEASURED_STEPS, task=pretext_task(config), batch=config.train.batch, device=device,
-        precision=config.train.precision, on_step=lambda step, loss, accuracy: times.append(time.perf_counter()),
+        deep=stretch_for(config.data), precision=config.train.precision,
+        on_step=lambda step, loss, accuracy: times.append(time.perf_counter()),
     )  # fmt: skip
     return (times[-1] - times[0]) / MEASURED_STEPS
 
@@ -109,7 +111,7 @@ def _saving(trainer: Trainer) -> float:
 
 def _finishing(config: Config, detector: Detector, device: torch.device, splits: Splits) -> float:
     """Seconds from the last step to the model: every training image through f, every held-out one and its anomalies through all."""
-    images = [image for _, image in islice(readable(splits.train), MEASURED_IMAGES)]
+    images = [image for _, image in islice(readable(splits.train, deep=stretch_for(config.data)), MEASURED_IMAGES)]
     looked = SYNTHETIC_PER_IMAGE * len(splits.validation) + len(splits.validation) + len(splits.anomalous)
     with examining(detector):
         each = _seconds_each(images, config.data.size, device, detector.examine)

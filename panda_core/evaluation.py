@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.card import Metric
+from panda_core.data.depth import stretch_for
 from panda_core.data.folders import NORMAL, LabelledImage, labelled_test
 from panda_core.data.masks import MAP_SIDE, true_mask
 from panda_core.errors import FolderError, ImageError
@@ -161,7 +162,7 @@ def evaluate(
     samples = labelled_test(folder)
     inspect = inspector.inspect if roi is None else partial(inspector.inspect_within, roi=roi)
     report = measure(samples, inspect, folder, seed=seed, on_progress=on_progress, on_image=on_image)
-    trivial = baseline_beside(folder, samples)
+    trivial = baseline_beside(folder, samples, deep=stretch_for(inspector.model.config.data))
     return replace(report, model=inspector.model.name, device=str(inspector.device), trivial_auroc=trivial)
 
 

@@ -19,6 +19,7 @@ from panda_core.card import Card, DataCard, read_card, versions
 from panda_core.checkpoint import DetectorModule, Model, load_model, save_model
 from panda_core.comparison import compare, compare_reports
 from panda_core.config import Config
+from panda_core.data.depth import stretch_for
 from panda_core.data.folders import Splits, labelled_test
 from panda_core.data.images import prepare, readable
 from panda_core.durable import replace_text
@@ -120,7 +121,9 @@ class Finishing:
             return None
         self.say("evaluate", "Measuring on the folder's test images.")
         report = self._on_test_images(Inspector(model))
-        metric = report.metric(f"{self.run.data.name} test", trivial_auroc=trivial_baseline(self.splits.train, samples))
+        metric = report.metric(
+            f"{self.run.data.name} test", trivial_auroc=trivial_baseline(self.splits.train, samples, deep=stretch_for(self.config.data))
+        )
         model.card = replace(model.card, metrics=(metric,))
         return report
 
@@ -159,7 +162,7 @@ class Finishing:
 
     def _prepared(self, paths: Sequence[Path], *, batch: int = 16) -> Iterator[Tensor]:
         images = []
-        for _, image in readable(paths):
+        for _, image in readable(paths, deep=stretch_for(self.config.data)):
             self.heed()
             images.append(torch.from_numpy(prepare(image, self.config.percept.size)))
             if len(images) == batch:

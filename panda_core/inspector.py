@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from panda_core.card import find_model
 from panda_core.checkpoint import Model, load_model
+from panda_core.data.depth import stretch_for
 from panda_core.data.images import prepare, read_image
 from panda_core.detectors.base import examining
 from panda_core.devices import autocast_dtype, pick_device
@@ -116,7 +117,7 @@ class Inspector:
         seen: H x W, where the perceptual error counts; the other errors and the map are of the whole image all the same
         (`inspect_within` deals with them).
         """
-        source, image = _read(item)
+        source, image = self._read(item)
         return next(self._conclude([(source, image)], seen))
 
     def inspect_within(self, item: Item, roi: RegionOfInterest) -> Inspection:
@@ -124,7 +125,7 @@ class Inspector:
 
         Costs a second look; what it guarantees, and what not: `roi.inspect_within`. Raises ImageError, RoiError.
         """
-        source, image = _read(item)
+        source, image = self._read(item)
         return replace(inspect_within(lambda picture, seen: self.inspect(picture, seen=seen), image, roi), source=source)
 
     def inspect_many(
@@ -139,9 +140,20 @@ class Inspector:
         if roi is not None:
             yield from (self._try_within(item, roi) for item in items)
             return
-        for read in _read_groups(items, batch):
+        for read in _read_groups(map(self._try_read, items), batch):
             done = self._conclude([entry for entry in read if not isinstance(entry, ImageError)])
             yield from (entry if isinstance(entry, ImageError) else next(done) for entry in read)
+
+    def _read(self, item: Item) -> tuple[str, Picture]:
+        if isinstance(item, str | Path):
+            return str(item), read_image(item, deep=stretch_for(self.model.config.data))
+        return "", _checked(item)
+
+    def _try_read(self, item: Item) -> tuple[str, Picture] | ImageError:
+        try:
+            return self._read(item)
+        except ImageError as error:
+            return error
 
     def _try_within(self, item: Item, roi: RegionOfInterest) -> Inspection | ImageError:
         try:
@@ -179,15 +191,9 @@ class Inspector:
         )
 
 
-def _read(item: Item) -> tuple[str, Picture]:
-    if isinstance(item, str | Path):
-        return str(item), read_image(item)
-    return "", _checked(item)
-
-
-def _read_groups(items: Iterable[Item], batch: int) -> Iterator[list[tuple[str, Picture] | ImageError]]:
+def _read_groups(entries: Iterable[tuple[str, Picture] | ImageError], batch: int) -> Iterator[list[tuple[str, Picture] | ImageError]]:
     """Decoded images, ``batch`` at a time, fewer where they are so large that they would fill the memory."""
-    return _groups(map(_try_read, items), batch, lambda entry: 0 if isinstance(entry, ImageError) else _pixels(entry[1]))
+    return _groups(entries, batch, lambda entry: 0 if isinstance(entry, ImageError) else _pixels(entry[1]))
 
 
 def _groups(entries: Iterable[T], batch: int, weigh: Callable[[T], int]) -> Iterator[list[T]]:
@@ -207,13 +213,6 @@ def _groups(entries: Iterable[T], batch: int, weigh: Callable[[T], int]) -> Iter
 def _pixels(image: Picture) -> int:
     height, width = image.shape[:2]
     return int(height * width)
-
-
-def _try_read(item: Item) -> tuple[str, Picture] | ImageError:
-    try:
-        return _read(item)
-    except ImageError as error:
-        return error
 
 
 def _checked(array: Any) -> Picture:

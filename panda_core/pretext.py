@@ -19,6 +19,7 @@ from torchvision.models import vgg19
 
 from panda_core.config import Augment, Config, Precision
 from panda_core.data.batches import Batches
+from panda_core.data.depth import Stretch, stretch
 from panda_core.devices import autocast_dtype
 from panda_core.durable import replacing
 from panda_core.errors import TrainingError
@@ -81,6 +82,7 @@ def pretrain_vgg19(
     task: Task = "rotation",
     seed: int = 0,
     batch: int = 15,
+    deep: Stretch = stretch,
     device: torch.device | str = "cpu",
     precision: Precision = "auto",
     state: TrainState | None = None,
@@ -101,7 +103,7 @@ def pretrain_vgg19(
         pretraining.restore(state)
     first = 0 if state is None else state.step
     augment: Augment = "none"  # turns and flips are the question here, so the images come as they are
-    with Batches(paths, size=size, augment=augment, batch=batch, seed=seed) as batches:
+    with Batches(paths, size=size, augment=augment, batch=batch, seed=seed, deep=deep) as batches:
         for step in range(first, steps):
             if should_stop():
                 if step > first:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from panda_core.config import Config
 from panda_core.data.batches import Batches
+from panda_core.data.depth import stretch_for
 from panda_core.data.folders import Splits, scan
 from panda_core.data.images import prepare, readable
 from panda_core.data.samples import Problem
@@ -139,7 +140,7 @@ class _Stages:
         self.step = trainer.step
         if self.leads:
             self.watch = Watch(self.run, self.config.train, self.fabric.device, step=trainer.step)
-        with self._batches(splits.train) as batches:
+        with batches_for(self.config, splits.train) as batches:
             trainer.fit(
                 batches,
                 on_step=self._on_step,
@@ -155,10 +156,6 @@ class _Stages:
             finishing.finish(detector, seconds=time.time() - started)
         self.fabric.barrier()
         return "done"
-
-    def _batches(self, paths: Sequence[Path]) -> Batches:
-        data, train = self.config.data, self.config.train
-        return Batches(paths, size=data.size, augment=data.augment, batch=train.batch, seed=train.seed)
 
     def _require_same_images(self, splits: Splits, events: Sequence[Mapping[str, Any]]) -> None:
         """Raises TrainingError where it was begun with other images: a new split would calibrate with some that were trained on."""
@@ -194,8 +191,9 @@ class _Stages:
             train = self.config.train
             unfinished = self.run.path / PRETEXT_STATE
             state = pretrain_vgg19(
-                paths, size=self.config.data.size, steps=train.pretext_steps, task=pretext_task(self.config), seed=train.seed,
-                batch=train.batch, device=self.fabric.device, precision=train.precision, state=load_state(unfinished),
+                paths, size=self.config.data.size, deep=stretch_for(self.config.data), steps=train.pretext_steps,
+                task=pretext_task(self.config), seed=train.seed, batch=train.batch, device=self.fabric.device,
+                precision=train.precision, state=load_state(unfinished),
                 on_step=self._on_pretext_step, on_checkpoint=lambda state: save_state(unfinished, state),
                 checkpoint_every=PRETEXT_CHECKPOINT, should_stop=self.should_stop,
             )  # fmt: skip
@@ -226,7 +224,10 @@ class _Stages:
         if searches(detector) and state.step < self.total:
             return  # a search for every held-out image would cost more than the epoch
         size = self.config.data.size
-        images = [torch.from_numpy(prepare(image, size)) for _, image in islice(readable(validation), VALIDATION_IMAGES)]
+        images = [
+            torch.from_numpy(prepare(image, size))
+            for _, image in islice(readable(validation, deep=stretch_for(self.config.data)), VALIDATION_IMAGES)
+        ]
         x = self.fabric.to_device(torch.stack(images))
         with examining(detector), self.fabric.autocast():
             seen = detector.examine(x)  # type: ignore[operator]
@@ -244,6 +245,12 @@ def _worked(events: Sequence[Mapping[str, Any]]) -> float:
     starts = [number for number, event in enumerate(events) if event["event"] == "data"]
     ends = [*starts, len(events)][1:]
     return float(sum(events[end - 1]["time"] - events[start]["time"] for start, end in zip(starts, ends, strict=True)))
+
+
+def batches_for(config: Config, paths: Sequence[Path]) -> Batches:
+    """What a configuration trains on."""
+    data, train = config.data, config.train
+    return Batches(paths, size=data.size, augment=data.augment, batch=train.batch, seed=train.seed, deep=stretch_for(data))
 
 
 def concrete(config: Config) -> Config:

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from panda_core.data.depth import Stretch, stretch
 from panda_core.data.images import read_image
 from panda_core.errors import ImageError, ModelError
 from panda_core.inspection import Boundary, Calibration, ErrorStats, Inspection, OperatingPoint
@@ -75,6 +76,9 @@ class FakeEngine:
 
     def models(self) -> tuple[ModelEntry, ...]:
         return self.entries
+
+    def stretch(self, model: str) -> Stretch:
+        return stretch
 
     def inspect_many(self, model: str, paths: Sequence[Path]) -> Iterator[Inspection | ImageError]:
         for path in paths:

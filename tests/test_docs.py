@@ -109,7 +109,7 @@ def test_every_section_of_the_configuration_has_a_heading() -> None:
     ("page", "words"),
     [
         ("docs/api.md", ("no ONNX and no TorchScript", "model.safetensors", "card.json", "user-guide.md#images-deeper-than-8-bits")),
-        ("docs/user-guide.md", ("## Images deeper than 8 bits", "one fixed range for all of them")),
+        ("docs/user-guide.md", ("## Images deeper than 8 bits", "data.deep_low")),
         ("README.md", ("pip install -e", "pip wheel .")),
     ],
 )

@@ -24,12 +24,18 @@ class DataConfig:
     """``none`` for oriented parts, ``flip`` for mirror symmetry, ``flip-rotate`` for leaves and other things without an upright."""
     validation_fraction: float = 0.15
     """Share of the normal images held out for validation and calibration; never trained on."""
+    deep_low: float = 0.0
+    """With ``deep_high`` one range for all images of more than 8 bits: this value and below become black. In the file's own units."""
+    deep_high: float = 0.0
+    """This value and above become white. 0 and 0: each image is stretched by its own darkest and brightest value."""
     minimum: int = 20
     """Fewer usable normal images than this is an error."""
 
     def __post_init__(self) -> None:
         check("data.size", self.size, self.size >= 32 and self.size % 32 == 0, "be a multiple of 32, at least 32")
         check("data.validation_fraction", self.validation_fraction, 0.0 < self.validation_fraction < 0.9, "lie between 0 and 0.9")
+        ordered = self.deep_low < self.deep_high or self.deep_low == self.deep_high == 0.0
+        check("data.deep_high", self.deep_high, ordered, f"be above data.deep_low, which is {self.deep_low:g}; or set both to 0")
         check("data.minimum", self.minimum, self.minimum >= 4, "be at least 4: some images train, some calibrate")
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.config import Augment
-from panda_core.data.decoding import Picture
+from panda_core.data.depth import Picture, Stretch, stretch
 from panda_core.data.images import normalise, read_image, resize
 from panda_core.data.samples import Problem
 from panda_core.errors import FolderError, ImageError
@@ -34,6 +34,7 @@ class Batches:
     """Endless batches over ``paths``: every image once per epoch, each epoch in its own seeded order, laid end to end.
 
     ``augment``: ``none``; ``flip`` (left-right); ``flip-rotate`` (both flips and any angle, mirrored at the border).
+    ``deep``: what makes 8 bits of deeper values.
     A file that can no longer be read is replaced by the next path and reported once in ``problems``.
     Close it (or use it as a context manager) to end its thread.
     """
@@ -46,12 +47,14 @@ class Batches:
         augment: Augment,
         batch: int,
         seed: int,
+        deep: Stretch = stretch,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if not paths:
             raise FolderError("There are no images to train on. Give a folder with normal images.")
         self.paths, self.size, self.augment, self.batch, self.seed = tuple(paths), size, augment, batch, seed
         self.problems: list[Problem] = []
+        self._deep = deep
         self._free_bytes = cache_bytes
         self._cache: dict[int, Picture] = {}
         self._unreadable: set[int] = set()
@@ -121,7 +124,7 @@ class Batches:
         if index in self._cache or index in self._unreadable:
             return self._cache.get(index)
         try:
-            image = self._shrink(read_image(self.paths[index]))
+            image = self._shrink(read_image(self.paths[index], deep=self._deep))
         except ImageError as error:
             self._unreadable.add(index)
             self.problems.append(Problem(self.paths[index], error.reason))

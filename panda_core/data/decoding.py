@@ -1,14 +1,12 @@
 """The bytes of an image file -> H x W x 3 uint8 RGB. Sizes are read from the header and refused before a pixel is decoded.
 
-Deep images (more than 8 bits a channel) are stretched from their own minimum and maximum to 0..255, because a 12-bit
-camera's or an X-ray detector's values fill a small part of their type's range. Transparent pixels are laid on white: what
-lies below them is arbitrary, and white is the background of cut-out photos and the empty beam of an X-ray.
+What becomes of deep images (more than 8 bits a channel): `data.depth`. Transparent pixels are laid on white: what lies below
+them is arbitrary, and white is the background of cut-out photos and the empty beam of an X-ray.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from io import BytesIO
@@ -19,6 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from panda_core.data.depth import FixedRange, Picture, RefusedError, Stretch, stretch
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -37,60 +37,11 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _ORIENTATION = 0x0112
 _DEFLATED_SYNTAX = b"1.2.840.10008.1.2.1.99"
 
-_EIGHT_IN_SIXTEEN = 257
-"""65535 / 255: what an 8-bit value is multiplied by where it is written with 16 bits."""
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-Picture = NDArray[np.uint8]
-Stretch = Callable[[NDArray[Any]], Picture]
-"""Deep values of any shape -> 0..255."""
-
-
-class RefusedError(Exception):
-    """Why a file is not decoded; `data.images` adds the path and makes it an ImageError."""
-
-
-def stretch(values: NDArray[Any], *, low: float | None = None, high: float | None = None) -> Picture:
-    """Real values of any shape -> uint8: low..high (default: their own finite minimum and maximum) becomes 0..255, clipped.
-
-    A single hot or dead pixel does not count as minimum or maximum of a picture.
-    8-bit values without a given range are returned unchanged, and so are those that were only written with 16 bits (all are multiples
-    of 257). All equal gives 0; not-a-number gives 0.
-    """
-    if values.dtype.kind not in "biuf":
-        raise RefusedError(f"has pixels of type {values.dtype}; real numbers are read")
-    if values.dtype == np.uint8 and low is None and high is None:
-        return values
-    if values.dtype == np.uint16 and low is None and high is None and not (values % _EIGHT_IN_SIXTEEN).any():
-        return _uint8(values // _EIGHT_IN_SIXTEEN)
-    scaled = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
-    finite = np.isfinite(scaled)
-    if not finite.any():
-        raise RefusedError("has no finite pixel")
-    least, most = _range(scaled, finite)
-    low, high = least if low is None else low, most if high is None else high
-    half_span = high / 2 - low / 2  # halves, because the span of two finite numbers can be infinite
-    if half_span <= 0:
-        return np.zeros(values.shape, np.uint8)
-    scaled = np.clip(np.nan_to_num(scaled, nan=low, posinf=high, neginf=low), low, high)
-    return _uint8(np.rint((scaled / 2 - low / 2) / half_span * 255.0))
-
-
-def _range(values: NDArray[Any], finite: NDArray[np.bool_]) -> tuple[float, float]:
-    """Finite minimum and maximum; of a picture those of its 3 x 3 medians, which no single pixel changes, unless they are all equal."""
-    extremes = float(values.min(where=finite, initial=np.inf)), float(values.max(where=finite, initial=-np.inf))
-    is_picture = (values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (1, 3, 4))) and min(values.shape[:2]) >= 3
-    if not is_picture or not finite.all() or max(map(abs, extremes)) > _FLOAT32_MAX:
-        return extremes
-    calm = cv2.medianBlur(np.ascontiguousarray(values, np.float32), 3)
-    least, most = float(calm.min()), float(calm.max())
-    return (least, most) if least < most else extremes
-
 
 def decode(data: bytes, suffix: str, *, deep: Stretch = stretch) -> Picture:
     """H x W x 3 uint8 RGB, upright, of a whole file's bytes; ``suffix`` (".dcm") matters only for DICOM without its preamble.
 
-    deep: what makes 8 bits of deeper values; a DICOM file's own window comes before it.
+    deep: what makes 8 bits of deeper values; a DICOM file's own window comes before it, unless it is one range for all images.
     Raises RefusedError with a reason, or on damaged files whatever the decoding library raises.
     """
     if data[128:132] == b"DICM" or (suffix in DICOM_SUFFIXES and not data.startswith(tuple(MAGIC))):
@@ -258,7 +209,9 @@ def _decode_dicom(data: bytes, deep: Stretch) -> Picture:
     if frame.ndim == 3:
         return _flatten(frame, deep)
     values = apply_modality_lut(frame, dataset).astype(np.float64)
-    window = _window(dataset, values)
+    if int(dataset.get("BitsStored", 16)) <= 8:
+        deep = stretch
+    window = {} if isinstance(deep, FixedRange) else _window(dataset, values)
     pixels = stretch(values, **window) if window else deep(values)
     return _flatten(255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels, stretch)
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.config import DataConfig
+from panda_core.data.depth import stretch_for
 from panda_core.data.images import list_images
 from panda_core.data.samples import Problem, Sample, Thumbnail, sample_of, usable
 from panda_core.errors import FolderError
@@ -74,7 +75,7 @@ def scan(
     problems: list[Problem] = []
     seen: dict[str, Path] = {}
     total = len(normal_paths) + len(anomalous_paths)
-    read = partial(usable, examine=sample_of, seen=seen, problems=problems, exclude=exclude)
+    read = partial(usable, examine=partial(sample_of, deep=stretch_for(data)), seen=seen, problems=problems, exclude=exclude)
     normal = read(normal_paths, on_file=lambda done: on_progress(done, total))
     anomalous = read(anomalous_paths, on_file=lambda done: on_progress(len(normal_paths) + done, total))
     if len(normal) < data.minimum:

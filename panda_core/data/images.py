@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from panda_core.data.decoding import DICOM_SUFFIXES, MAGIC, MAX_BYTES, MAX_PIXELS, Picture, RefusedError, Stretch, decode, stretch
+from panda_core.data.decoding import DICOM_SUFFIXES, MAGIC, MAX_BYTES, MAX_PIXELS, decode
+from panda_core.data.depth import Picture, RefusedError, Stretch, stretch
 from panda_core.errors import FolderError, ImageError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}) | DICOM_SUFFIXES
@@ -39,11 +40,11 @@ def read_image(path: str | Path, *, deep: Stretch = stretch) -> Picture:
         raise ImageError(path, _explain(error, data)) from error
 
 
-def readable(paths: Iterable[Path]) -> Iterator[tuple[Path, Picture]]:
+def readable(paths: Iterable[Path], *, deep: Stretch) -> Iterator[tuple[Path, Picture]]:
     """The images that can be read, with their paths, each decoded when it is asked for; the folder scan has listed the others."""
     for path in paths:
         with suppress(ImageError):
-            yield path, read_image(path)
+            yield path, read_image(path, deep=deep)
 
 
 def resize(image: Picture, size: int) -> Picture:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from panda_core.data.decoding import Picture, stretch
+from panda_core.data.depth import Picture, stretch
 from panda_core.data.folders import NORMAL, LabelledImage
 from panda_core.data.images import read_image
 from panda_core.errors import ImageError

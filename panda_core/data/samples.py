@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from panda_core.data.decoding import Picture
+from panda_core.data.depth import Picture, Stretch, stretch
 from panda_core.data.images import content_hash, prepare, read_image
 from panda_core.errors import ImageError
 
@@ -64,9 +64,9 @@ class Examined(Protocol):
 E = TypeVar("E", bound=Examined)
 
 
-def sample_of(path: Path, image: Picture | None = None) -> Sample:
+def sample_of(path: Path, image: Picture | None = None, *, deep: Stretch = stretch) -> Sample:
     """Reads, decodes (unless the image is given) and hashes one image. Raises ImageError."""
-    thumbnail = prepare(read_image(path) if image is None else image, THUMBNAIL).mean(axis=0).ravel()
+    thumbnail = prepare(read_image(path, deep=deep) if image is None else image, THUMBNAIL).mean(axis=0).ravel()
     return Sample(path, content_hash(path), thumbnail)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from panda_core.config import DataConfig
+from panda_core.data.depth import FixedRange, Measuring, stretch_for
 from panda_core.data.folders import find_images, group_near, hold_out, labelled_test
 from panda_core.data.images import prepare, read_image
 from panda_core.data.outliers import colour_features, find_odd
@@ -70,6 +71,10 @@ class Survey:
     excluded: tuple[LeftOut, ...]
     """What was to be left out and is there, copies included."""
     suspects: tuple[Suspect, ...]
+    deep: int
+    """Normal images of more than 8 bits whose values are not read by a range of their file or of the configuration."""
+    deep_range: tuple[float, float]
+    """Lowest and highest of their values; (0, 0) without such images."""
     advice: tuple[str, ...]
     """Sentences: what to expect, what to look at."""
     usable: bool
@@ -86,6 +91,8 @@ class _Seen(NamedTuple):
     width: int
     colours: NDArray[np.float64]
     kind: str
+    values: tuple[float, float] | None
+    """Of an image that is stretched by its own range."""
 
     @property
     def path(self) -> Path:
@@ -113,7 +120,7 @@ def survey(
     total = len(normal_paths) + len(anomalous_paths)
     problems: list[Problem] = []
     known: dict[str, Path] = {}
-    read = partial(usable, examine=_look, seen=known, problems=problems, exclude=exclude)
+    read = partial(usable, examine=partial(_look, data=data), seen=known, problems=problems, exclude=exclude)
     normal = read(normal_paths, on_file=lambda done: on_progress(done, total))
     anomalous = read(anomalous_paths, on_file=lambda done: on_progress(len(normal_paths) + done, total))
     samples = [seen.sample for seen in normal]
@@ -122,6 +129,7 @@ def survey(
     near = _near(samples)
     suspects = _suspects(normal)
     every = [*normal, *anomalous]
+    values = [seen.values for seen in normal if seen.values is not None]
     sizes = Counter(f"{seen.width} × {seen.height}" for seen in every)
     found = Survey(
         folder=str(folder),
@@ -137,6 +145,8 @@ def survey(
         near=near,
         excluded=tuple(LeftOut(str(one.path), one.digest) for one in problems if isinstance(one, Unwanted)),
         suspects=suspects,
+        deep=len(values),
+        deep_range=(min(low for low, _ in values), max(high for _, high in values)) if values else (0.0, 0.0),
         advice=(),
         usable=enough,
     )
@@ -144,11 +154,13 @@ def survey(
     return _with_advice(found, data, different_sizes=len(sizes), small=small)
 
 
-def _look(path: Path) -> _Seen:
-    image = read_image(path)
+def _look(path: Path, *, data: DataConfig) -> _Seen:
+    measuring = Measuring()
+    chosen = stretch_for(data)
+    image = read_image(path, deep=chosen if isinstance(chosen, FixedRange) else measuring)
     small = prepare(image, SMALL)
     height, width = image.shape[:2]
-    return _Seen(sample_of(path, image), height, width, colour_features(small, height, width), _kind(path, small))
+    return _Seen(sample_of(path, image), height, width, colour_features(small, height, width), _kind(path, small), measuring.range)
 
 
 def _kind(path: Path, small: NDArray[np.float32]) -> str:
@@ -218,6 +230,13 @@ def _with_advice(found: Survey, data: DataConfig, *, different_sizes: int, small
         said.append(f"The images have {different_sizes} sizes. Each is stretched to {data.size} × {data.size} pixels.")
     if small:
         said.append(f"{_images(small)} smaller than {data.size} pixels and would be enlarged. A smaller image size is faster.")
+    if found.deep:
+        low, high = found.deep_range
+        said.append(
+            f"{_images(found.deep)} deeper than 8 bits, with values from {low:g} to {high:g}; each is stretched by its own range. "
+            f"If values mean the same in every image (X-rays of one device), set data.deep_low to {low:g} and data.deep_high to {high:g}; "
+            "a dense object then does not change how the rest of its image looks."
+        )
     if len(found.kinds) > 1:
         said.append("Not all images are of one kind. If the camera decides the kind, the model may learn the camera.")
     if 0 < found.anomalous < 4:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from panda_core.data.decoding import Picture
+from panda_core.data.depth import Picture
 
 AREA = (0.003, 0.10)
 """Smallest and largest aimed-at share of the image area, drawn log-uniformly (scars: up to a tenth of the largest)."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from panda_core.card import find_listed, find_model, known_as, list_models, read_card
 from panda_core.card_changes import save_operating_point
+from panda_core.data.depth import Stretch, stretch_for
 from panda_core.data.images import pixels_of
 from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.inspection import Inspection, OperatingPoint
@@ -85,6 +86,9 @@ class Engine(Protocol):
 
     def models(self) -> tuple[ModelEntry, ...]:
         """The models on this machine, in the order to show them; empty without any."""
+
+    def stretch(self, model: str) -> Stretch:
+        """What the model makes of values of more than 8 bits. Raises ModelError."""
 
     def inspect(self, model: str, path: Path) -> Inspection:
         """Inspect the image file with the named model. Raises ImageError, ModelError."""
@@ -189,6 +193,10 @@ class LocalEngine:
     def clear_operating_point(self, model: str) -> None:
         """Take the thresholds out of the model's card again. Raises ModelError."""
         self._set_point(model, None)
+
+    def stretch(self, model: str) -> Stretch:
+        """As its card says."""
+        return stretch_for(read_card(self._folder(model)).config.data)
 
     def forget(self, model: str) -> None:
         """Load the model of this name anew when it is next asked for; returns at once."""

@@ -14,6 +14,7 @@ from panda_core.batch.job import Job, StoppedError
 from panda_core.batch.sources import LabelledSource
 from panda_core.card import find_listed
 from panda_core.card_changes import save_metric
+from panda_core.data.depth import Stretch
 from panda_core.errors import ModelError, PandaError
 from panda_core.evaluation import Report, auroc_difference, measure
 from panda_core.own_models import is_own
@@ -44,7 +45,7 @@ class EvaluateSession(Work):
         """In the order of the models that were asked for."""
         self._values: list[dict[str, Any]] = []
         self._failures: list[str] = []
-        self._trivial: float | None = None
+        self._trivial: dict[Stretch, float | None] = {}
 
     def evaluate(self, models: Sequence[str], opens: Opens) -> None:
         """Begin: open the folder, then measure one model after the other. For a fresh session only. Raises PandaError: no such model."""
@@ -98,8 +99,6 @@ class EvaluateSession(Work):
 
     def _work(self, models: Mapping[str, str], opens: Opens, job: Job) -> None:
         self.source = source = opens(self.place / "source", job.stopping)
-        job.what = "Measuring colour statistics"
-        self._trivial = baseline_beside(source.folder, source.samples)
         job.total = len(source.samples) * len(models)
         for number, (name, title) in enumerate(models.items(), start=1):
             job.what = f"Measuring {title}" if len(models) == 1 else f"Measuring {title} ({number} of {len(models)})"
@@ -111,6 +110,9 @@ class EvaluateSession(Work):
 
     def _measure(self, model: str, source: LabelledSource, job: Job) -> None:
         before, pictures = job.done, HardestPictures()
+        deep = self._engine.stretch(model)
+        if deep not in self._trivial:
+            self._trivial[deep] = baseline_beside(source.folder, source.samples, deep=deep)
 
         def heed(done: int, total: int) -> None:
             job.done = before + done
@@ -118,7 +120,7 @@ class EvaluateSession(Work):
                 raise StoppedError
 
         report = measure(source.samples, partial(self._engine.inspect, model), source.folder, on_progress=heed, on_image=pictures.see)
-        report = replace(report, device=self._engine.device, trivial_auroc=self._trivial)
+        report = replace(report, device=self._engine.device, trivial_auroc=self._trivial[deep])
         one = Measured(report, subject_of(model, self._engine.models()), pictures.pictures)
         value = _value(model, one, self.measured[0].report if self.measured else None)
         self.measured.append(one)

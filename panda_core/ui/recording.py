@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_core.data.depth import Stretch
 from panda_core.errors import ImageError, PandaError
 from panda_core.history import Entry, History, HistoryError, Mark, Source
 from panda_core.history.copies import digest_of
@@ -162,6 +163,10 @@ class RecordingEngine:
     def models(self) -> tuple[ModelEntry, ...]:
         """As the engine's."""
         return self._engine.models()
+
+    def stretch(self, model: str) -> Stretch:
+        """As the engine's."""
+        return self._engine.stretch(model)
 
     def inspect(self, model: str, path: Path) -> Inspection:
         """As the engine's; the inspection is remembered."""

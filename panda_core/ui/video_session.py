@@ -129,6 +129,7 @@ class VideoSession(Work):
     def _score(self, model: str, opens: Opens, stride: int, rate: float | None, job: Job) -> None:
         place = self.place
         video = opens(place / "sources", job.stopping)
+        video.deep = self._engine.stretch(model)
         self.stride = stride if rate is None else stride_for(video, rate)
         job.total, job.what = -(-video.count // self.stride) if video.count else 0, "Scoring"
         self.video, self._ignored = video, ignored_share(model)

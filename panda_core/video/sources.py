@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
-from panda_core.data.decoding import MAX_PIXELS, TIFF_MAGIC, RefusedError, TiffPages, decode_frame
+from panda_core.data.decoding import MAX_PIXELS, TIFF_MAGIC, TiffPages, decode_frame
+from panda_core.data.depth import RefusedError, Stretch, stretch
 from panda_core.data.images import list_images, read_image
 from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Picture
@@ -62,6 +63,8 @@ class Video(ABC):
         """Frames in all as far as the source says; None where it does not."""
         self.problems: list[str] = []
         """What could not be read on the last pass, a sentence each."""
+        self.deep: Stretch = stretch
+        """What makes 8 bits of deeper frames: as the model wants them."""
 
     def frames(self, *, stride: int = 1) -> Iterator[Frame]:
         """Every ``stride``-th frame from the first on. Raises VideoError where there is none, or more than MOST_FRAMES."""
@@ -192,7 +195,7 @@ class _Stills(Video):
         for index in range(0, len(self._paths), stride):
             path = self._paths[index]
             try:
-                picture = read_image(path)
+                picture = read_image(path, deep=self.deep)
             except ImageError as error:
                 self.problems.append(f"{path.name} {error.reason}.")
                 continue
@@ -217,7 +220,7 @@ class _Pages(Video):
     def _read(self, stride: int) -> Iterator[Frame]:
         index = 0
         try:
-            with TiffPages(self._path) as pages:
+            with TiffPages(self._path, deep=self.deep) as pages:
                 for index in range(0, len(pages), stride):
                     yield Frame(index, index / self.rate, "", pages.decode(index))
         except RefusedError as refusal:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import panda_core
-from panda_core.data.decoding import RefusedError
+from panda_core.data.depth import RefusedError
 from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Decision, Evidence, Inspection
 from panda_core.inspector import Inspector, examine_images
