@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from panda_core.data.depth import FixedRange, Picture, RefusedError, Stretch, stretch
+from panda_core.data.depth import Picture, RefusedError, Stretch, is_fixed, stretch
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -211,7 +211,7 @@ def _decode_dicom(data: bytes, deep: Stretch) -> Picture:
     values = apply_modality_lut(frame, dataset).astype(np.float64)
     if int(dataset.get("BitsStored", 16)) <= 8:
         deep = stretch
-    window = {} if isinstance(deep, FixedRange) else _window(dataset, values)
+    window = {} if is_fixed(deep) else _window(dataset, values)
     pixels = stretch(values, **window) if window else deep(values)
     return _flatten(255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels, stretch)
 

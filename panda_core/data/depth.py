@@ -97,19 +97,26 @@ class FixedRange:
         return pixels
 
 
+@dataclass(slots=True)
 class Measuring:
-    """Stretches by the own range, and keeps it."""
+    """Stretches as another does, and keeps the range of what it was given."""
 
-    def __init__(self) -> None:
-        self.range: tuple[float, float] | None = None
-        """Lowest and highest of the deep values seen, without a single hot or dead pixel; None where there were none."""
+    by: Stretch
+    range: tuple[float, float] | None = None
+    """Lowest and highest of the deep values seen last, without a single hot or dead pixel; None where there were none."""
 
     def __call__(self, values: NDArray[Any]) -> Picture:
-        pixels = stretch(values)
+        """As ``by``."""
+        pixels = self.by(values)
         if _of_eight_bits(values) is None:
             scaled = values.astype(np.float64)
             self.range = _range(scaled, np.isfinite(scaled))
         return pixels
+
+
+def is_fixed(deep: Stretch) -> bool:
+    """Whether a value becomes the same in every image."""
+    return isinstance(deep.by if isinstance(deep, Measuring) else deep, FixedRange)
 
 
 def stretch_for(data: DataConfig) -> Stretch:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from panda_core.config import DataConfig
-from panda_core.data.depth import FixedRange, Measuring, stretch_for
+from panda_core.data.depth import Measuring, is_fixed, stretch_for
 from panda_core.data.folders import find_images, group_near, hold_out, labelled_test
 from panda_core.data.images import prepare, read_image
 from panda_core.data.outliers import colour_features, find_odd
@@ -72,7 +72,7 @@ class Survey:
     """What was to be left out and is there, copies included."""
     suspects: tuple[Suspect, ...]
     deep: int
-    """Normal images of more than 8 bits whose values are not read by a range of their file or of the configuration."""
+    """Normal images of more than 8 bits, without DICOM files that are read by a window of their own."""
     deep_range: tuple[float, float]
     """Lowest and highest of their values; (0, 0) without such images."""
     advice: tuple[str, ...]
@@ -92,7 +92,7 @@ class _Seen(NamedTuple):
     colours: NDArray[np.float64]
     kind: str
     values: tuple[float, float] | None
-    """Of an image that is stretched by its own range."""
+    """Lowest and highest of a deep image."""
 
     @property
     def path(self) -> Path:
@@ -155,9 +155,8 @@ def survey(
 
 
 def _look(path: Path, *, data: DataConfig) -> _Seen:
-    measuring = Measuring()
-    chosen = stretch_for(data)
-    image = read_image(path, deep=chosen if isinstance(chosen, FixedRange) else measuring)
+    measuring = Measuring(stretch_for(data))
+    image = read_image(path, deep=measuring)
     small = prepare(image, SMALL)
     height, width = image.shape[:2]
     return _Seen(sample_of(path, image), height, width, colour_features(small, height, width), _kind(path, small), measuring.range)
@@ -231,17 +230,27 @@ def _with_advice(found: Survey, data: DataConfig, *, different_sizes: int, small
     if small:
         said.append(f"{_images(small)} smaller than {data.size} pixels and would be enlarged. A smaller image size is faster.")
     if found.deep:
-        low, high = found.deep_range
-        said.append(
-            f"{_images(found.deep)} deeper than 8 bits, with values from {low:g} to {high:g}; each is stretched by its own range. "
-            f"If values mean the same in every image (X-rays of one device), set data.deep_low to {low:g} and data.deep_high to {high:g}; "
-            "a dense object then does not change how the rest of its image looks."
-        )
+        said.append(f"{_images(found.deep)} deeper than 8 bits, with values from {_plain(found.deep_range)}; {_reading(found, data)}")
     if len(found.kinds) > 1:
         said.append("Not all images are of one kind. If the camera decides the kind, the model may learn the camera.")
     if 0 < found.anomalous < 4:
         said.append(f"{found.anomalous} known anomalies are too few to place the boundary; from 4 on they do.")
     return replace(found, advice=tuple(said))
+
+
+def _reading(found: Survey, data: DataConfig) -> str:
+    """What becomes of the values of deep images."""
+    if is_fixed(stretch_for(data)):
+        return f"all are read by the range from {_plain((data.deep_low, data.deep_high))}."
+    low, high = (f"{value:.10g}" for value in found.deep_range)
+    return (
+        "each is stretched by its own range. If values mean the same in every image (X-rays of one device), "
+        f"set data.deep_low to {low} and data.deep_high to {high}; a dense object then does not change how the rest of its image looks."
+    )
+
+
+def _plain(values: tuple[float, float]) -> str:
+    return f"{values[0]:.10g} to {values[1]:.10g}"
 
 
 def _images(count: int) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from studio import prepare_tiny, set_field, wait_for_state
 from visit import Visit
@@ -95,6 +97,27 @@ def test_what_was_left_out_of_a_training_is_shown_when_it_is_tried_again(studio:
     page.wait_for_selector(".train-survey figure:has-text('left out until now')")
     page.click(".train-left-out button")
     page.wait_for_selector(".train-survey figure:has-text('blank or much blurrier')")
+
+
+def test_deep_images_are_read_by_the_range_that_was_found_on_one_press(studio: Visit, images: Path) -> None:
+    page, folder = studio.page, images.parent / "deep"
+    folder.mkdir()
+    ramp = np.add.outer(np.arange(48) * 100, np.arange(48) * 10)
+    for number in range(24):
+        cv2.imwrite(str(folder / f"{number}.png"), (ramp + 2000 + 150 * number).astype(np.uint16))
+    page.fill(".train input[name=folder]", str(folder))
+    page.click(".train-check")
+    button = page.locator(".train-range")
+    button.wait_for()
+    low, high = (int(word) for word in button.inner_text().split() if word.isdigit())
+    assert 2000 <= low < 2200 and 10400 < high <= 10620
+    button.click()
+    page.wait_for_selector(f".train-advice:has-text('all are read by the range from {low} to {high}')")
+    assert button.count() == 0 and page.locator(".train-left-out").count() == 0
+    changed = page.locator('.train-advanced .train-line[data-changed="yes"]')
+    assert [line.split("\n")[0] for line in changed.all_inner_texts()] == ["deep_low", "deep_high"]
+    set_field(studio, "data.deep_high", "1")
+    page.wait_for_selector(f".train-line [role=alert]:has-text('be above data.deep_low, which is {low}')")
 
 
 def test_a_system_of_the_comparison_brings_its_own_preset(studio: Visit) -> None:

@@ -103,7 +103,9 @@ def test_the_check_of_a_folder_tells_the_range_until_it_is_set(deep_folder: Path
     (sentence,) = (said for said in found.advice if "deeper than 8 bits" in said)
     assert f"set data.deep_low to {low:g} and data.deep_high to {high:g}" in sentence
     found = survey(deep_folder, data=DataConfig(size=32, deep_low=low, deep_high=high))
-    assert found.deep == 0 and found.usable and not any("deep" in said for said in found.advice)
+    assert found.deep == 24 and found.usable
+    (sentence,) = (said for said in found.advice if "deeper than 8 bits" in said)
+    assert sentence.endswith(f"all are read by the range from {low:g} to {high:g}.")
 
 
 def test_8_bits_written_with_16_are_not_called_deep(tmp_path: Path, draw: Draw) -> None:

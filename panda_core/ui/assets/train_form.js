@@ -2,6 +2,7 @@
 
 import {createAdvanced} from './train_fields.js';
 import {createGrid} from './train_grid.js';
+import {createProgress} from './train_progress.js';
 import {drawSurvey} from './train_survey.js';
 import {LOSSES, PRESETS, duration, presetSaid} from './train_words.js';
 import {node} from './text.js';
@@ -17,13 +18,14 @@ export function createForm(form, {ask, upload, folders, example, say, onStarted}
 
 class TrainForm {
   constructor(form, options) {
-    Object.assign(this, options, {form, tab: `${Date.now()}-${Math.random()}`, excluded: new Map(), survey: null, job: null, turn: 0, suggested: '', halt: null, offer: null});
+    Object.assign(this, options, {form, tab: `${Date.now()}-${Math.random()}`, excluded: new Map(), survey: null, job: null, turn: 0, suggested: '', offer: null});
     this.find = selector => form.querySelector(selector);
     this.field = name => form.elements[name];
     this.field('folder').placeholder = this.folders ? `e.g. ${this.example}` : 'Upload images instead';
     this.field('folder').disabled = !this.folders;
     this.advanced = createAdvanced(this.find('.train-advanced > div'), () => this.checkFields());
     this.grid = createGrid(this.find('.train-grid > div'), () => this.checkFields());
+    this.waiting = createProgress(this.find, this.upload);
     this.listen();
     this.loaded();
   }
@@ -198,14 +200,32 @@ class TrainForm {
       this.forgetTime();
       place.querySelector(`button[data-sha256="${sha256}"]`)?.focus();
     };
-    drawSurvey(place, this.survey, {excluded: this.excluded, stale: this.basis() !== this.checked, onChange: decided, onAgain: () => this.check()});
+    const values = this.values();
+    const [stale, own] = [this.basis() !== this.checked, values['data.deep_low'] === values['data.deep_high']];
+    drawSurvey(place, this.survey, {
+      excluded: this.excluded, stale, range: this.survey.deep && own ? this.survey.deep_range : null,
+      onChange: decided, onAgain: () => this.check(), onRange: () => this.readByOneRange(),
+    });
     place.hidden = false;
+  }
+
+  /** The range that was found becomes that of the training, and of its model. */
+  async readByOneRange() {
+    const [low, high] = this.survey.deep_range;
+    this.advanced.fill({'data.deep_low': low, 'data.deep_high': high});
+    this.find('.train-advanced').open = true;
+    if (await this.checkFields()) await this.check();
+  }
+
+  values() {
+    return {...this.base(), ...this.wanted().changes};
   }
 
   /** What a check depends on. */
   basis() {
-    const values = {...this.base(), ...this.wanted().changes};
-    return JSON.stringify([this.field('folder').value, [...this.excluded.keys()].sort(), values['data.minimum'], values['data.validation_fraction']]);
+    const values = this.values();
+    const named = ['data.minimum', 'data.validation_fraction', 'data.deep_low', 'data.deep_high'].map(name => values[name]);
+    return JSON.stringify([this.field('folder').value, [...this.excluded.keys()].sort(), named]);
   }
 
   async estimate() {
@@ -223,73 +243,38 @@ class TrainForm {
   async prepare(what, by) {
     if (!this.field('folder').value.trim()) { this.say('Type the folder of normal images, or upload some.'); return null; }
     this.say('');
-    this.placeProgress(by);
+    this.waiting.place(by);
     const turn = ++this.turn;
     let now = await this.ask(what, this.request());
     if (turn === this.turn) this.job = now?.id;
     while (turn === this.turn && now?.state === 'running') {
-      this.progress(now);
+      this.waiting.show(now);
       await new Promise(done => setTimeout(done, TICK));
       if (turn === this.turn) now = await this.ask('prepared', {id: this.job});
     }
     if (turn !== this.turn) return null;
-    this.progress(null);
+    this.waiting.show(null);
     this.job = null;
     if (now?.message) this.say(now.message);
     return now && now.state === 'done' ? now : null;
   }
 
-  /** In sight of who pressed the button: the form may be longer than the screen. */
-  placeProgress(by) {
-    this.find(by === '.train-check' ? '.train-source' : '.train-time').after(this.find('.train-progress'));
-  }
-
-  progress(now) {
-    const bar = this.find('.train-progress');
-    bar.hidden = !now;
-    this.find('.train-estimate').disabled = Boolean(now); // it would take the place of a check
-    if (!now) return;
-    bar.querySelector('.train-bar').dataset.known = now.total ? 'yes' : 'no';
-    bar.querySelector('i').style.width = now.total ? `${(100 * now.done) / now.total}%` : '30%';
-    bar.querySelector('span').textContent = now.total ? `${now.what}: ${now.done} of ${now.total}` : `${now.what}…`;
-  }
-
   cancel() {
-    this.halt?.();
+    this.waiting.halt();
     if (this.job) this.ask('stop', {id: this.job});
   }
 
   async take(files) {
     if (!files.length) return;
     this.say('');
-    this.placeProgress('.train-check');
-    const kept = await this.send(files);
-    this.halt = null;
-    this.progress(null);
+    this.waiting.place('.train-check');
+    const kept = await this.waiting.send(files).catch(() => { this.say('The upload was interrupted. Try again.'); });
     this.find('.train-upload input').value = '';
     const answer = kept && await this.ask('keep', {files: kept});
     if (!answer) return;
     this.field('folder').value = answer.folder;
     this.forget();
     this.check();
-  }
-
-  /** Upload files; their places on the server, or null where it was cancelled or interrupted. */
-  async send(files) {
-    const halted = new Promise(done => { this.halt = () => done(null); });
-    const kept = [];
-    try {
-      for (const file of files) {
-        this.progress({what: 'Uploading', total: files.length, done: kept.length});
-        const sent = await Promise.race([this.upload(file), halted]);
-        if (!sent) return null;
-        kept.push(sent.path);
-      }
-    } catch {
-      this.say('The upload was interrupted. Try again.');
-      return null;
-    }
-    return kept;
   }
 
   async start() {

@@ -4,9 +4,10 @@ import {node, served} from './text.js';
 
 /**
  * Draw a survey into `place`. `excluded`: hash -> suspect, what a person leaves out; `stale`: the check was made before they decided so.
+ * `range`: of deep images, where it may be set for all of them; null otherwise. `onRange()` when a person wants that.
  * `onChange(hash)` after a person has decided, `onAgain()` when the folder is to be checked again.
  */
-export function drawSurvey(place, survey, {excluded, stale, onChange, onAgain}) {
+export function drawSurvey(place, survey, {excluded, stale, range, onChange, onAgain, onRange}) {
   const counts = [
     [survey.normal, 'normal'], [survey.anomalous, 'known anomalies'], [survey.train, 'to train on'], [survey.validation, 'held out'], [survey.test, 'test images'],
   ];
@@ -15,6 +16,11 @@ export function drawSurvey(place, survey, {excluded, stale, onChange, onAgain}) 
     node('p', {className: 'train-kinds', textContent: `${list(survey.sizes)} pixels · ${list(survey.kinds)}`}),
     node('ul', {className: 'train-advice'}, ...survey.advice.map(textContent => node('li', {textContent}))),
   ];
+  if (range) {
+    const button = node('button', {type: 'button', className: 'train-range', textContent: `Read all by one range: ${range[0]} to ${range[1]}`});
+    button.addEventListener('click', onRange);
+    parts.push(button);
+  }
   const named = [...survey.excluded, ...[...excluded.values()].filter(one => one.path), ...survey.suspects];
   const asked = [...new Map(named.map(one => [one.sha256, one])).values()];
   if (asked.length) parts.push(suspects(asked, excluded, onChange));
