@@ -32,6 +32,8 @@ LONGEST_NAME = 60
 _UNFIT = "The card does not fit this version of PANDA Inspector: {}. Copy or export the model again."
 LARGEST_CARD = 4_000_000
 """Bytes; a longer card.json is not ours."""
+LARGEST_TENSORS = 4_000_000_000
+"""Bytes; a longer tensor file is not ours, and is not read into memory to find out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from panda_core.card import CARD_FILE, TENSOR_FILE, Card, read_card
+from panda_core.card import CARD_FILE, LARGEST_TENSORS, TENSOR_FILE, Card, read_card
 from panda_core.config import Config, Fusion
 from panda_core.detectors import Detector, build_detector
 from panda_core.durable import exchange
@@ -34,8 +34,6 @@ from panda_core.percept import PerceptualEvidence
 
 HALF_LIMIT = 60000.0
 """fp16 overflows at 65504; larger tensors stay fp32."""
-LARGEST_FILE = 4_000_000_000
-"""Bytes; a longer tensor file is not ours, and is not read into memory to find out."""
 PREFIXES = ("detector.", "percept.", "calibration.")
 
 
@@ -130,7 +128,7 @@ def _read_tensors(folder: Path) -> bytes:
     if not path.is_file():
         raise ModelError(f"{path} is missing. Copy the whole model folder again.")
     try:
-        if path.stat().st_size > LARGEST_FILE:
+        if path.stat().st_size > LARGEST_TENSORS:
             raise ModelError(f"{path} is too large to be a model of ours. Copy the whole model folder again.")
         return path.read_bytes()
     except OSError as error:

@@ -10,14 +10,12 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from panda_core.card import CARD_FILE, LARGEST_CARD, TENSOR_FILE, find_model, read_card
+from panda_core.card import CARD_FILE, LARGEST_CARD, LARGEST_TENSORS, TENSOR_FILE, find_model, read_card
 from panda_core.durable import written_aside
 from panda_core.errors import ModelError
 from panda_core.own_models import PARTS, add_model, free_name
 from panda_core.places import home
 
-LARGEST_MODEL = 4_000_000_000
-"""Bytes of the tensors of an imported model."""
 _CHUNK = 2**20
 
 
@@ -55,7 +53,7 @@ def import_model(file: Path, *, name: str | None = None) -> Path:
 
 
 def _unpack(file: Path, into: Path) -> None:
-    limits = {CARD_FILE: LARGEST_CARD, TENSOR_FILE: LARGEST_MODEL}
+    limits = {CARD_FILE: LARGEST_CARD, TENSOR_FILE: LARGEST_TENSORS}
     try:
         with zipfile.ZipFile(file) as archive:
             if sorted(archive.namelist()) != sorted(PARTS):

@@ -12,10 +12,11 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from panda_core.batch.choosing import choose
 from panda_core.data.folders import NORMAL_NAMES, LabelledImage, labelled_test
 from panda_core.data.images import IMAGE_SUFFIXES, list_images
 from panda_core.errors import FolderError, PandaError
@@ -80,9 +81,11 @@ def open_folder(folder: str | Path, roots: Sequence[Path]) -> Source:
     place = open_place(str(folder), roots, wanted="a folder with images", error=FolderError)
     found = list_images(place)
     allowed = [root.resolve() for root in roots]
-    kept = [path for path in found if lies_within(_followed(path), allowed)]
-    _check_count(len(kept), f"{place} holds no images. JPEG, PNG, WebP, BMP, TIFF, GIF and DICOM files are read.")
-    return Source(_shown(place), tuple(kept), tuple(_shown(path.relative_to(place)) for path in kept), _left_out(len(found) - len(kept)))
+    lying = [path for path in found if lies_within(_followed(path), allowed)]
+    kept, left_out = choose(place, lying)
+    note = " ".join(filter(None, [_left_out(len(found) - len(lying)), _not_chosen(place, left_out)]))
+    _check_count(len(kept), note or f"{place} holds no images. JPEG, PNG, WebP, BMP, TIFF, GIF and DICOM files are read.")
+    return Source(_shown(place), tuple(kept), tuple(_shown(path.relative_to(place)) for path in kept), note)
 
 
 def open_uploads(
@@ -90,17 +93,19 @@ def open_uploads(
 ) -> Source:
     """Uploaded images, kept below ``into`` because uploads are cleared away in time; archives among them are unpacked there.
 
-    ``called``: what is shown in place of the files' names, one for each. ``note``: the source's. ``should_stop`` ends early with what
+    ``called``: what is shown in place of the files' names, one for each. ``note``: begins the source's. ``should_stop`` ends with what
     there is. Raises ArchiveError, FolderError.
     """
     paths: list[Path] = []
     names: list[str] = []
+    notes = [note]
     given = list(files)
     room = Room(images=MOST_IMAGES - sum(not _is_archive(file) for file in given))
     for number, (file, name) in enumerate(zip(given, called or [file.name for file in given], strict=True)):
         place = into / f"{number}"
         if _is_archive(file):
-            unpacked = unpack(file, place, room=room, should_stop=should_stop)
+            unpacked, left_out = choose(place, unpack(file, place, room=room, should_stop=should_stop))
+            notes.append(_not_chosen(place, left_out))
             paths += unpacked
             names += [_shown(path.relative_to(place)) for path in unpacked]
         else:
@@ -108,7 +113,7 @@ def open_uploads(
             names.append(_shown(Path(name)))
     _check_count(len(paths), "There is no image among the uploaded files. JPEG, PNG, WebP, BMP, TIFF, GIF and DICOM files are read.")
     title = _shown(Path(given[0].name)) if len(given) == 1 else f"{len(given)} uploaded files"
-    return Source(title, tuple(paths), tuple(names), note)
+    return Source(title, tuple(paths), tuple(names), " ".join(filter(None, notes)))
 
 
 def open_labelled(folder: str | Path, roots: Sequence[Path]) -> LabelledSource:
@@ -244,6 +249,13 @@ def _followed(path: Path) -> Path:
 def _left_out(count: int) -> str:
     return (
         f"{count} linked image{' was' if count == 1 else 's were'} left out: the link points outside the allowed folders." if count else ""
+    )
+
+
+def _not_chosen(place: Path, left_out: Mapping[Path, tuple[int, str]]) -> str:
+    return " ".join(
+        f"{count} image{'' if count == 1 else 's'} in {_shown(inner.relative_to(place))} left out: {what}."
+        for inner, (count, what) in left_out.items()
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import cv2
 import numpy as np
@@ -140,7 +140,8 @@ class TiffPages:
             values = page.asarray()
             values = values.transpose(1, 2, 0) if page.axes == "SYX" else values
         except ValueError:  # a compression that needs a codec tifffile does not bring
-            _, found = cv2.imdecodemulti(np.frombuffer(self._data, np.uint8), cv2.IMREAD_UNCHANGED, range=(index, index + 1))
+            data = np.frombuffer(self._as_stored(page), np.uint8)
+            _, found = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(index, index + 1))
             values = _rgb(found[0] if found else None)
         pixels = _flatten(values, self._deep)
         orientation = page.tags.get(_ORIENTATION)
@@ -171,6 +172,14 @@ class TiffPages:
         # Not by its path: Pillow would map the file into memory, and then turns pixels wrong that are not stored upright.
         file = self._source if isinstance(self._source, BytesIO) else self._open.enter_context(self._source.open("rb"))
         return self._open.enter_context(Image.open(file, formats=("TIFF",)))
+
+    def _as_stored(self, page: TiffPage) -> bytes:
+        """The whole file with a page that says it is upright: OpenCV turns pages by their tag, and we do."""
+        tag = page.tags.get(_ORIENTATION)
+        if tag is None:
+            return self._data
+        order: Literal["little", "big"] = "little" if self._tiff.byteorder == "<" else "big"
+        return self._data[: tag.valueoffset] + (1).to_bytes(2, order) + self._data[tag.valueoffset + 2 :]
 
     @cached_property
     def _data(self) -> bytes:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from panda_core.batch.choosing import OURS, PARTS, TABLE, read_results
 from panda_core.errors import PandaError
 from panda_core.inspection import Decision, Inspection
 from panda_core.rendering import mask_picture, overlay
 from panda_core.report.files import Names, whole_file
 from panda_core.report.pictures import encode_png
 from panda_core.report.tables import COLUMNS, write_csv
-
-TABLE = "results.csv"
-PARTS = {"overlay": "overlays", "mask": "masks"}
-"""Columns of the table, and the folders of the files that they name."""
-_OURS = {"path", "score", "verdict", "boundary_kind"}
-"""Columns of every table of results that this program has ever written."""
 
 
 class ResultsFolder:
@@ -54,30 +48,13 @@ class ResultsFolder:
         write_csv(self.folder / TABLE, records, columns=(*COLUMNS[:-1], *PARTS, COLUMNS[-1]))
 
 
-def holds_results(folder: Path) -> bool:
-    """Whether a table of results of this program lies in the folder."""
-    return set(_table(folder / TABLE)[0]) >= _OURS
-
-
 def _earlier(folder: Path) -> list[Path]:
     """The table of an earlier run and the pictures that it names. Raises PandaError where it names none, and OSError."""
     table = folder / TABLE
     if not table.exists():
         return []
-    header, rows = _table(table)
-    if not set(header) >= {*_OURS, *PARTS}:
+    header, rows = read_results(table)
+    if not set(header) >= {*OURS, *PARTS}:
         raise PandaError(f"{table} does not say which pictures belong to it. Choose another --out folder, or move what lies in this one.")
     named = [(part, row.get(column) or "") for row in rows for column, part in PARTS.items()]
     return [table, *(folder / name for part, name in named if name == f"{part}/{Path(name).name}")]
-
-
-def _table(file: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
-    """Header and rows; nothing of what is no table."""
-    if not file.is_file():
-        return (), []
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as text:
-            reader = csv.DictReader(text)
-            return reader.fieldnames or (), list(reader)
-    except (OSError, ValueError, csv.Error):
-        return (), []

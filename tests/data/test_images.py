@@ -173,6 +173,14 @@ def test_exif_rotation_is_applied_to_shallow_and_deep_images(tmp_path: Path, dra
     np.testing.assert_array_equal(read_image(tmp_path / "deep.tif"), upright(deep.astype(np.uint8)))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_deep_tiff_that_another_library_decodes_is_turned_once(tmp_path: Path, draw: Draw, orientation: int) -> None:
+    values = draw(0)[:, :, 0].astype(np.uint16) * 37
+    for name, compression in (("lzw", "tiff_lzw"), ("plain", None)):  # tifffile decodes no LZW without a further package
+        Image.fromarray(values).save(tmp_path / f"{name}.tif", compression=compression, tiffinfo={0x0112: orientation})
+    np.testing.assert_array_equal(read_image(tmp_path / "lzw.tif"), read_image(tmp_path / "plain.tif"))
+
+
 def test_of_an_animation_the_first_frame_is_read(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (9, 7), colour) for colour in ("red", "lime", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])

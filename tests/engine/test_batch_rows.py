@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import threading
 import zipfile
@@ -91,6 +92,18 @@ def test_linked_images_outside_the_roots_are_left_out_and_it_is_said(folder: Pat
     source = open_folder(folder, [folder])
     assert "link.png" not in source.names and "inside.png" in source.names
     assert "1 linked image was left out" in source.note
+
+
+def test_true_masks_are_no_images_to_inspect_in_a_folder_or_an_archive(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    for place in ("test/good", "test/spot", "ground_truth/spot"):
+        (folder / place).mkdir(parents=True)
+        draw_spot(folder / place / "1.png", strength=200)
+    archive = Path(shutil.make_archive(str(tmp_path / "set"), "zip", folder))
+    said = "1 image in ground_truth left out: the true masks of a data set."
+    for source in (open_folder(folder, [tmp_path]), open_uploads([archive], tmp_path / "unpacked")):
+        assert source.names == ("test/good/1.png", "test/spot/1.png") and source.note == said
+    assert open_folder(folder / "ground_truth", [tmp_path]).names == ("spot/1.png",), "asked for by name"
 
 
 def test_an_empty_folder_and_too_many_images_are_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,7 +205,7 @@ def test_an_archive_that_is_not_a_whole_model_of_ours_is_refused(kept: Path, tmp
 
 
 def test_a_bomb_and_a_text_are_no_models(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_archive, "LARGEST_MODEL", 1000)
+    monkeypatch.setattr(model_archive, "LARGEST_TENSORS", 1000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("card.json", (kept / "card.json").read_bytes())
         archive.writestr("model.safetensors", bytes(10_000))
