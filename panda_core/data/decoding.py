@@ -214,7 +214,7 @@ def _decode_dicom(data: bytes, deep: Stretch) -> Picture:
     _check_size(int(dataset.Columns), int(dataset.Rows))
     frame = pixel_array(dataset, index=0)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
-        return _flatten(apply_color_lut(frame, dataset), deep)
+        return _flatten(apply_color_lut(frame, dataset), stretch)  # colours of its own table, not measured values
     if frame.ndim == 3:
         return _flatten(frame, deep)
     values = apply_modality_lut(frame, dataset).astype(np.float64)

@@ -72,6 +72,17 @@ def test_pictures_of_8_bits_are_kept_and_values_beyond_the_range_clipped(tmp_pat
     assert read_image(tmp_path / "c.tif", deep=RANGE)[0, :, 0].tolist() == [0, 0, 255, 255]
 
 
+def test_the_colours_of_a_palette_are_no_measured_values(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 256).astype("<u2")
+    tables: dict[str, object] = {}
+    for colour, table in (("Red", ramp), ("Green", ramp[::-1]), ("Blue", ramp)):
+        tables[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        tables[f"{colour}PaletteColorLookupTableData"] = table.tobytes()
+    frame = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    path = write_dicom(tmp_path / "a.dcm", frame, photometric="PALETTE COLOR", **tables)
+    assert np.array_equal(read_image(path, deep=RANGE), read_image(path)) and read_image(path)[0, 0].tolist() == [0, 255, 0]
+
+
 @pytest.mark.parametrize("value", [LOW - 1, HIGH + 1])
 def test_a_picture_wholly_outside_the_range_is_refused(tmp_path: Path, value: int) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.full((8, 8), value, np.uint16))
