@@ -122,3 +122,8 @@ def is_fixed(deep: Stretch) -> bool:
 def stretch_for(data: DataConfig) -> Stretch:
     """What a configuration does with deep values."""
     return FixedRange(data.deep_low, data.deep_high) if data.deep_low < data.deep_high else stretch
+
+
+def range_said(data: DataConfig) -> str:
+    """How a configuration reads deep images, for people; "" where each has its own range."""
+    return f"{data.deep_low:.10g} to {data.deep_high:.10g}" if is_fixed(stretch_for(data)) else ""

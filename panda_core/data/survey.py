@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from panda_core.config import DataConfig
-from panda_core.data.depth import Measuring, is_fixed, stretch_for
+from panda_core.data.depth import Measuring, range_said, stretch_for
 from panda_core.data.folders import find_images, group_near, hold_out, labelled_test
 from panda_core.data.images import prepare, read_image
 from panda_core.data.outliers import colour_features, find_odd
@@ -230,7 +230,7 @@ def _with_advice(found: Survey, data: DataConfig, *, different_sizes: int, small
     if small:
         said.append(f"{_images(small)} smaller than {data.size} pixels and would be enlarged. A smaller image size is faster.")
     if found.deep:
-        said.append(f"{_images(found.deep)} deeper than 8 bits, with values from {_plain(found.deep_range)}; {_reading(found, data)}")
+        said.append(f"{_images(found.deep)} deeper than 8 bits, {_reading(found, data)}")
     if len(found.kinds) > 1:
         said.append("Not all images are of one kind. If the camera decides the kind, the model may learn the camera.")
     if 0 < found.anomalous < 4:
@@ -239,18 +239,15 @@ def _with_advice(found: Survey, data: DataConfig, *, different_sizes: int, small
 
 
 def _reading(found: Survey, data: DataConfig) -> str:
-    """What becomes of the values of deep images."""
-    if is_fixed(stretch_for(data)):
-        return f"all are read by the range from {_plain((data.deep_low, data.deep_high))}."
+    """The values of deep images, and what becomes of them."""
     low, high = (f"{value:.10g}" for value in found.deep_range)
+    values = f"with values from {low} to {high}"
+    if fixed := range_said(data):
+        return f"{values}; all are read by the range from {fixed}."
     return (
-        "each is stretched by its own range. If values mean the same in every image (X-rays of one device), "
+        f"{values}; each is stretched by its own range. If values mean the same in every image (X-rays of one device), "
         f"set data.deep_low to {low} and data.deep_high to {high}; a dense object then does not change how the rest of its image looks."
     )
-
-
-def _plain(values: tuple[float, float]) -> str:
-    return f"{values[0]:.10g} to {values[1]:.10g}"
 
 
 def _images(count: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from panda_core import model_archive, own_models
 from panda_core.card import Card, find_listed, list_models, read_card
+from panda_core.data.depth import range_said
 from panda_core.errors import ModelError
 
 Publish = Callable[[Path], str | None]
@@ -71,6 +72,7 @@ def _words(card: Card) -> dict[str, Any]:
         "preset": card.config.preset,
         "detector": card.config.detector,
         "side": card.config.data.size,
+        "deep": range_said(card.config.data),
         "loss": card.config.loss.reconstruction,
         "boundary": "manual" if point else boundary["kind"] if isinstance(boundary, dict) else "",
         "moved": f"{point.who}, {point.when[:10]}: {point.why}" if point else "",

@@ -59,6 +59,15 @@ def test_every_model_is_listed_with_what_its_card_says(tab: ModelsTab) -> None:
     assert found["discs"]["boundary"] and found["discs"]["size"] > 1000 and found["discs"]["licence"] == "not stated"
 
 
+def test_the_range_of_deep_images_is_told_where_a_model_has_one(tab: ModelsTab) -> None:
+    file = find_model("discs") / "card.json"
+    card = json.loads(file.read_text(encoding="utf-8"))
+    card["config"]["data"] |= {"deep_low": 1000.0, "deep_high": 11200.0}
+    file.write_text(json.dumps(card), encoding="utf-8")
+    found = rows(tab)
+    assert found["discs"]["deep"] == "1000 to 11200" and found["leaf"]["deep"] == ""
+
+
 def test_a_boundary_that_was_set_by_a_person_is_listed_with_who_and_why(tab: ModelsTab) -> None:
     point = OperatingPoint(boundary=1.0, pixel_threshold=3.0, who="Ada", why="new lamp", when="2026-11-27T10:00:00+00:00")
     save_operating_point(find_model("discs"), point)

@@ -166,7 +166,7 @@ function cardOf(row) {
   const facts = [
     ['Learned from', `${row.data}; ${row.images} images, ${row.heldOut} more held out to calibrate`], ['Licence', row.licence],
     ['Network', `${row.detector}, preset ${row.preset}, ${row.side} × ${row.side} pixels, ${row.loss}`], ['Boundary', row.boundary + (row.moved ? `, set by ${row.moved}` : '')],
-    ['Tuned from', row.parent], ['Made', `${row.created} with ${Object.entries(row.versions).map(pair => pair.join(' ')).join(', ')}`], ['Folder', row.folder],
+    ['Deep images', row.deep && `read by one range, ${row.deep}`], ['Tuned from', row.parent], ['Made', `${row.created} with ${Object.entries(row.versions).map(pair => pair.join(' ')).join(', ')}`], ['Folder', row.folder],
   ];
   return [
     node('h2', {textContent: row.title}),
