@@ -33,11 +33,6 @@ def choose(folder: Path, images: Iterable[Path], written: Collection[Path] = ())
     return kept, {place: (count, why(place)) for place, count in left_out.items()}
 
 
-def holds_results(folder: Path) -> bool:
-    """Whether a table of results of this program lies in the folder."""
-    return set(read_results(folder / TABLE)[0]) >= OURS
-
-
 def read_results(file: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
     """Header and rows of a table; nothing of what is no table."""
     if not file.is_file():
@@ -50,10 +45,15 @@ def read_results(file: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
         return (), []
 
 
+def _holds_results(folder: Path) -> bool:
+    """Whether a table of results of this program lies in the folder."""
+    return set(read_results(folder / TABLE)[0]) >= OURS
+
+
 def _why_not(place: Path, written: Collection[Path]) -> str:
     """What the images of a folder are that are not to be inspected; "" for all others."""
     if place.name == "ground_truth" and any((place.parent / part).is_dir() for part in ("train", "test")):
         return "the true masks of a data set"
-    if place.name in PARTS.values() and (holds_results(place.parent) or place.resolve() in written):
+    if place.name in PARTS.values() and (_holds_results(place.parent) or place.resolve() in written):
         return "the results of an earlier inspection"
     return ""

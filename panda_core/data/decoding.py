@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from panda_core.data.depth import Picture, RefusedError, Stretch, is_fixed, stretch
+from panda_core.data.depth import Picture, RefusedError, Stretch, for_eight_bits, is_fixed, stretch
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -176,7 +176,7 @@ class TiffPages:
     def _as_stored(self, page: TiffPage) -> bytes:
         """The whole file with a page that says it is upright: OpenCV turns pages by their tag, and we do."""
         tag = page.tags.get(_ORIENTATION)
-        if tag is None:
+        if tag is None or int(tag.value) == 1:
             return self._data
         order: Literal["little", "big"] = "little" if self._tiff.byteorder == "<" else "big"
         return self._data[: tag.valueoffset] + (1).to_bytes(2, order) + self._data[tag.valueoffset + 2 :]
@@ -219,7 +219,7 @@ def _decode_dicom(data: bytes, deep: Stretch) -> Picture:
         return _flatten(frame, deep)
     values = apply_modality_lut(frame, dataset).astype(np.float64)
     if int(dataset.get("BitsStored", 16)) <= 8:
-        deep = stretch
+        deep = for_eight_bits(deep)
     window = {} if is_fixed(deep) else _window(dataset, values)
     pixels = stretch(values, **window) if window else deep(values)
     return _flatten(255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels, stretch)

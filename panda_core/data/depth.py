@@ -44,8 +44,9 @@ def stretch(values: NDArray[Any], *, low: float | None = None, high: float | Non
     finite = np.isfinite(scaled)
     if not finite.any():
         raise RefusedError("has no finite pixel")
-    least, most = _range(scaled, finite)
-    low, high = least if low is None else low, most if high is None else high
+    if low is None or high is None:  # looking for the own range takes longer than all the rest
+        least, most = _range(scaled, finite)
+        low, high = least if low is None else low, most if high is None else high
     half_span = high / 2 - low / 2  # halves, because the span of two finite numbers can be infinite
     if half_span <= 0:
         return np.zeros(values.shape, np.uint8)
@@ -87,7 +88,7 @@ class FixedRange:
         if values.dtype == np.uint8:
             return values
         pixels = stretch(values, low=self.low, high=self.high)
-        known = values[np.isfinite(values)]
+        known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
         least, most = known.min(), known.max()
         if most < self.low or least > self.high:
             raise RefusedError(
@@ -117,6 +118,11 @@ class Measuring:
 def is_fixed(deep: Stretch) -> bool:
     """Whether a value becomes the same in every image."""
     return isinstance(deep.by if isinstance(deep, Measuring) else deep, FixedRange)
+
+
+def for_eight_bits(deep: Stretch) -> Stretch:
+    """The same for values of 8 bits that come as another type: a range of deep ones does not hold for them, nor are they measured."""
+    return stretch if isinstance(deep, FixedRange | Measuring) else deep
 
 
 def stretch_for(data: DataConfig) -> Stretch:

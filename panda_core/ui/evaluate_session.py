@@ -110,9 +110,7 @@ class EvaluateSession(Work):
 
     def _measure(self, model: str, source: LabelledSource, job: Job) -> None:
         before, pictures = job.done, HardestPictures()
-        deep = self._engine.stretch(model)
-        if deep not in self._trivial:
-            self._trivial[deep] = baseline_beside(source.folder, source.samples, deep=deep)
+        trivial = self._baseline(self._engine.stretch(model), source, job)
 
         def heed(done: int, total: int) -> None:
             job.done = before + done
@@ -120,11 +118,19 @@ class EvaluateSession(Work):
                 raise StoppedError
 
         report = measure(source.samples, partial(self._engine.inspect, model), source.folder, on_progress=heed, on_image=pictures.see)
-        report = replace(report, device=self._engine.device, trivial_auroc=self._trivial[deep])
+        report = replace(report, device=self._engine.device, trivial_auroc=trivial)
         one = Measured(report, subject_of(model, self._engine.models()), pictures.pictures)
         value = _value(model, one, self.measured[0].report if self.measured else None)
         self.measured.append(one)
         self._values.append(value)
+
+    def _baseline(self, deep: Stretch, source: LabelledSource, job: Job) -> float | None:
+        """Of colour statistics, measured once for all models that read deep images alike."""
+        if deep not in self._trivial:
+            what, job.what = job.what, "Measuring colour statistics"
+            self._trivial[deep] = baseline_beside(source.folder, source.samples, deep=deep)
+            job.what = what
+        return self._trivial[deep]
 
 
 def _value(model: str, one: Measured, first: Report | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from dicom_files import write_dicom
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,7 +20,6 @@ from panda_core.data.folders import scan
 from panda_core.data.images import read_image
 from panda_core.data.survey import survey
 from panda_core.errors import ConfigError, ImageError
-from tests.data.test_images import write_dicom
 
 Draw = Callable[..., NDArray[np.uint8]]
 LOW, HIGH = 1000, 1000 + 40 * 255

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from dicom_files import write_dicom
 
 from panda_core.data.masks import fit_mask, read_mask, same_shape
 from panda_core.errors import ImageError
@@ -81,3 +82,8 @@ def test_a_mask_is_brought_to_another_size_without_new_values(marked: np.ndarray
 def test_only_the_proportion_of_the_sides_counts(marked: np.ndarray) -> None:
     assert same_shape(marked, 400, 600) and same_shape(marked, 401, 600)
     assert not same_shape(marked, 600, 400) and not same_shape(marked, 400, 560)
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_a_dicom_mask_of_8_bits_may_mark_everything(tmp_path: Path, value: int) -> None:
+    assert read_mask(write_dicom(tmp_path / "mask.dcm", np.full((8, 8), value, np.uint8))).all()

@@ -54,16 +54,15 @@ def deep_folder(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-@pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
-    """How each image was read."""
+def listen(patch: pytest.MonkeyPatch) -> Heard:
+    """From now on, how each image is read."""
     found: Heard = []
 
-    def listen(data: bytes, suffix: str, *, deep: Stretch) -> Any:
+    def decode_and_tell(data: bytes, suffix: str, *, deep: Stretch) -> Any:
         found.append(deep)
         return decode(data, suffix, deep=deep)
 
-    monkeypatch.setattr(images, "decode", listen)
+    patch.setattr(images, "decode", decode_and_tell)
     return found
 
 
@@ -71,13 +70,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
 def deep_model(deep_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = RunDir.create(tmp_path_factory.mktemp("runs") / "deep", CONFIG, deep_folder)
     with pytest.MonkeyPatch.context() as patch:
-        found: Heard = []
-
-        def listen(data: bytes, suffix: str, *, deep: Stretch) -> Any:
-            found.append(deep)
-            return decode(data, suffix, deep=deep)
-
-        patch.setattr(images, "decode", listen)
+        found = listen(patch)
         assert run_training(run, device="cpu") == "done"
     assert set(found) == {RANGE}, "the training read images another way"
     return run.model_path
@@ -97,8 +90,10 @@ def test_an_inspection_is_that_of_the_same_picture_in_8_bits(deep_model: Path, d
         assert many.score == pytest.approx(deep.score, rel=1e-4)  # type: ignore[union-attr]
 
 
-def test_calibrating_measuring_and_estimating_read_by_the_range(deep_model: Path, deep_folder: Path, heard: Heard) -> None:
-    model = load_model(deep_model)
+def test_calibrating_measuring_and_estimating_read_by_the_range(
+    deep_model: Path, deep_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, heard = load_model(deep_model), listen(monkeypatch)
     test = [sample.path for sample in labelled_test(deep_folder)]
     calibrate(model, list_images(deep_folder / "train" / "good"), anomalous_paths=test[-4:], scoring=model.config.scoring)
     report = evaluate(Inspector(model), deep_folder)
