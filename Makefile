@@ -60,6 +60,6 @@ $(RUN_STAMP): requirements.txt pyproject.toml | $(BIN)/python
 	    $(BIN)/python -c 'import cv2'; }
 	@touch $@
 
-$(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
-	$(BIN)/python -m pip install -r requirements-dev.txt
+$(DEV_STAMP): requirements-dev.txt requirements-onnx.txt $(RUN_STAMP)
+	$(BIN)/python -m pip install -r requirements-dev.txt -r requirements-onnx.txt
 	@touch $@

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -50,23 +50,46 @@ def examine_images(model: Model, images: Iterable[Picture], *, batch: int = 8) -
         yield from _examine_batch(model, group)
 
 
+class Look(NamedTuple):
+    """What detector and perceptual evidence say of a batch of B images, as tensors."""
+
+    pictures: Tensor
+    """Reconstructions: B x S x S x 3 uint8 RGB."""
+    errors: Mapping[str, Tensor]
+    """Raw error by name, B each."""
+    maps: Mapping[str, Tensor]
+    """Raw map by name, B x 1 x S x S float32."""
+
+
+def look(model: Model, x: Tensor, closer: Tensor | None, seen: Tensor | None = None) -> Look:
+    """x: B x 3 x S x S in [-1, 1]; closer: the same images, B x 3 x P x P, for perceptual evidence, None where the model has none.
+
+    seen: see `PerceptualEvidence.measure`.
+    """
+    found = model.detector.examine(x)
+    errors, maps = dict(found.errors), {"residual": found.residual.detach().float()}
+    if model.percept is not None and closer is not None:
+        more, raw = model.percept.measure(closer, seen)
+        errors |= more
+        maps |= {
+            name: functional.interpolate(value.float(), size=x.shape[-2:], mode="bilinear", align_corners=False)
+            for name, value in raw.items()
+        }
+    pictures = ((found.reconstruction.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
+    return Look(pictures, errors, maps)
+
+
 def _examine_batch(model: Model, images: Sequence[Picture], seen_at: Mask | None = None) -> list[Evidence]:
     device, config = model_device(model), model.config
     dtype = autocast_dtype(device, config.train.precision)
     x = _tensor(images, config.data.size, device)
+    closer = None if model.percept is None else _tensor(images, config.percept.size, device)
+    seen_cells = None if model.percept is None else _cells(seen_at, model.percept.side, device)
     with examining(model.detector), torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
-        seen = model.detector.examine(x)
-        errors, maps = dict(seen.errors), {"residual": seen.residual.detach().float()}
-        if model.percept is not None:
-            more, raw = model.percept.measure(_tensor(images, config.percept.size, device), _cells(seen_at, model.percept.side, device))
-            errors |= more
-            maps |= {
-                name: functional.interpolate(value.float(), size=x.shape[-2:], mode="bilinear", align_corners=False)
-                for name, value in raw.items()
-            }
-    shown = ((seen.reconstruction.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    numbers = {name: value.detach().float().cpu().numpy() for name, value in errors.items()}
-    pictures = {name: value[:, 0].cpu().numpy() for name, value in maps.items()}
+        seen = look(model, x, closer, seen_cells)
+    shown = seen.pictures.cpu().numpy()
+    numbers = {name: value.detach().float().cpu().numpy() for name, value in seen.errors.items()}
+    pictures = {name: value[:, 0].cpu().numpy() for name, value in seen.maps.items()}
     return [
         Evidence(
             errors={name: float(values[i]) for name, values in numbers.items()},

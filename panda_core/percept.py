@@ -159,14 +159,14 @@ class PerceptualEvidence(nn.Module):
             modes = [self._distance(y - mean[:, None], factor) for mean, factor in zip(self.mu, factors, strict=True)]
             tops = torch.stack([(self._top(d, mode, seen) - self.usual[mode, 0]) / self.usual[mode, 1] for mode, d in enumerate(modes)])
             top, nearest = tops.min(dim=0)
-            shown = torch.stack(modes)[nearest, torch.arange(len(x), device=x.device)]
+            shown = torch.stack(modes)[nearest, torch.arange(x.shape[0], device=x.device)]
             errors = {"percept": top}
             if self.config.pooled:
                 summary = self._summary(grid)
                 gaussians = [cast(PooledGaussian, gaussian) for gaussian in self.pooled]
                 whole = torch.stack([(gaussian(summary) - gaussian.usual[0]) / gaussian.usual[1] for gaussian in gaussians])
                 errors["percept_pooled"] = whole.min(dim=0).values
-            return errors, {"percept": shown.reshape(len(x), 1, self.side, self.side)}
+            return errors, {"percept": shown.reshape(x.shape[0], 1, self.side, self.side)}
 
     def _top(self, distance: Tensor, mode: int, seen: Tensor | None = None) -> Tensor:
         """Mean of the largest distances, each standardised at its location: B x cells -> B.

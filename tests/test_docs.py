@@ -108,7 +108,7 @@ def test_every_section_of_the_configuration_has_a_heading() -> None:
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        ("docs/api.md", ("no ONNX and no TorchScript", "model.safetensors", "card.json", "user-guide.md#images-deeper-than-8-bits")),
+        ("docs/api.md", ("TorchScript is not offered", "model.safetensors", "card.json", "user-guide.md#images-deeper-than-8-bits")),
         ("docs/user-guide.md", ("## Images deeper than 8 bits", "data.deep_low")),
         ("README.md", ("pip install -e", "pip wheel .")),
     ],

@@ -31,7 +31,7 @@ LAYERS: tuple[set[str], ...] = (
     {"detectors", "percept", "sweeper", "searches"},
     {"training", "checkpoint"},
     {"inspector", "resume", "pretext", "tuning", "watching", "own_models"},
-    {"calibration", "evaluation", "model_archive"},
+    {"calibration", "evaluation", "model_archive", "portable"},
     {"comparison"},
     {"finishing", "feedback"},
     {"trainer"},

@@ -45,9 +45,16 @@ class Critique:
         """The first (0) or second (1) half of the batch."""
 
         def part(value: Tensor | None) -> Tensor | None:
-            return None if value is None else value.chunk(2)[index]
+            # Not by chunk, whose number of parts an exported graph would fix for one size of the batch.
+            return None if value is None else value.unflatten(0, (2, -1))[index]
 
-        return Critique(self.logit.chunk(2)[index], part(self.attention), part(self.parts), part(self.patch), self.features.chunk(2)[index])
+        return Critique(
+            self.logit.unflatten(0, (2, -1))[index],
+            part(self.attention),
+            part(self.parts),
+            part(self.patch),
+            self.features.unflatten(0, (2, -1))[index],
+        )
 
 
 class Bottleneck(resnet.Bottleneck):  # type: ignore[misc]  # torchvision ships no types

@@ -7,6 +7,7 @@ Every fusion is a sum of one affine term per error, so a score can always be tol
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,10 +155,11 @@ def _parts(errors: Mapping[str, NDArray[np.floating]], stats: Mapping[str, Error
         raise CalibrationError(
             f"Error(s) {', '.join(missing)} missing; the image has {', '.join(errors) or 'none'}. Calibrate the model again."
         )
-    return {name: _part(_checked(name, errors[name]), s, fusion) for name, s in stats.items()}
+    return {name: term(_checked(name, errors[name]), s, fusion) for name, s in stats.items()}
 
 
-def _part(values: Floats, stats: ErrorStats, fusion: Fusion) -> Floats:
+def term(values: Any, stats: ErrorStats, fusion: Fusion) -> Any:
+    """What an error adds to the score. values: numbers, an array, or a tensor of float64; of the same kind as the answer."""
     return stats.weight * values if fusion == "sum" else stats.weight * (values - stats.mu) / stats.sigma
 
 

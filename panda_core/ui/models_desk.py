@@ -24,10 +24,15 @@ class ModelsDesk:
         """Every model of this machine, the damaged ones with their problem."""
         return {"models": [_entry(folder) for folder in list_models()], "default": own_models.default_model()}
 
-    def export(self, model: str, place: Path) -> dict[str, Any]:
-        """The model as one file for download, written into ``place``. Raises ModelError."""
-        file = place / f"{find_listed(model).name}.zip"
-        model_archive.export_model(model, file)
+    def export(self, model: str, place: Path, *, onnx: bool = False) -> dict[str, Any]:
+        """The model as one file for download, a zip or ONNX, written into ``place``. Raises ModelError."""
+        file = place / f"{find_listed(model).name}.{'onnx' if onnx else 'zip'}"
+        if onnx:
+            from panda_core.portable.onnx_file import export_onnx
+
+            export_onnx(model, file)
+        else:
+            model_archive.export_model(model, file)
         return {"download": self._publish(file), "name": file.name}
 
     def act(self, what: str, model: str, name: str) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class ModelsTab:
 
         def pack(data: Any) -> dict[str, Any]:
             with tempfile.TemporaryDirectory(prefix="panda-export-") as place:
-                return self.desk.export(str(field(data, "id")), Path(place))
+                return self.desk.export(str(field(data, "id")), Path(place), onnx=bool(field(data, "onnx")))
 
         def bring(data: Any) -> dict[str, Any]:
             file = uploaded_file(str(field(data, "file")))

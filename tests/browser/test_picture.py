@@ -71,9 +71,10 @@ def test_the_words_below_say_what_the_page_says(page: Visit, tmp_path: Path) -> 
             const image = {name: 'a.png', score: 1.5, model: 'leaf', mark: 'anomalous', roi: {ignored: 0.25}};
             const payload = {...image, boundary: own, own: {boundary: own}};
             const thresholds = moved => ({boundary: 2, pixel: 3, moved: {boundary: moved, pixel: false}});
-            const [said, when] = [{verdict: 'normal', regions: 1}, new Date(2026, 10, 27, 9, 5)];
-            const words = moved => wordsOf(payload, thresholds(moved), said, 0.031, when);
-            return [true, false].map(words);
+            const when = new Date(2026, 10, 27, 9, 5);
+            const said = overlap => ({verdict: 'normal', regions: 1, share: 0.031, overlap});
+            const words = (moved, overlap) => wordsOf(payload, thresholds(moved), said(overlap), when);
+            return [words(true, null), words(false, {iou: 0.4, hit: 0.5, beside: 0.25})];
         }"""
     )
     assert said[0] == [
@@ -83,6 +84,8 @@ def test_the_words_below_say_what_the_page_says(page: Visit, tmp_path: Path) -> 
         "PANDA Inspector, model “leaf”, 2026-11-27 09:05",
     ]
     assert said[1][1] == "Score 1.500, boundary 2.000. Boundary from synthetic anomalies."
+    agreed = "IoU 0.40 with the true mask. 50 % of it is marked; 25 % of what is marked lies outside."
+    assert said[1][2:] == [said[0][2], agreed, said[0][3]]
 
 
 @pytest.mark.parametrize(("width", "height"), [(40, 30), (3000, 20), (20, 3000)])

@@ -17,6 +17,7 @@ from panda_core import own_models
 from panda_core.card import find_model
 from panda_core.card_changes import save_operating_point
 from panda_core.inspection import OperatingPoint
+from panda_core.portable import onnx_file
 from panda_core.ui.models_tab import ModelsTab
 
 
@@ -106,6 +107,16 @@ def test_what_may_not_be_is_answered_in_words_and_changes_nothing(tab: ModelsTab
     before = rows(tab)
     assert call(tab, "act", **data)["error"]
     assert rows(tab) == before
+
+
+def test_a_model_goes_out_for_other_programs(tab: ModelsTab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(model: str, file: Path) -> onnx_file.Deviation:
+        file.write_text(f"a graph of {model}")
+        return onnx_file.Deviation(0.0, 0.0, 3)
+
+    monkeypatch.setattr(onnx_file, "export_onnx", write)
+    packed = call(tab, "pack", id="discs", onnx=True)
+    assert packed["name"] == "discs.onnx" and Path(packed["download"]).read_text() == "a graph of discs"
 
 
 def test_a_model_goes_out_as_a_file_and_comes_back(tab: ModelsTab) -> None:

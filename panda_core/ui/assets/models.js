@@ -5,6 +5,7 @@ import {createTable} from './table.js';
 import {bytes} from './train_words.js';
 import {node, served} from './text.js';
 
+const ONNX = {title: 'One file for programs without PANDA Inspector: pixels in, score and anomaly map out. Takes about a minute.', meanwhile: 'Writing ONNX…'};
 const IDLE = 4000; // ms between two questions while the tab is in sight: a training may have given a new model
 
 export function mount({element, trigger, server, upload}) {
@@ -94,16 +95,21 @@ class Models {
 
   actions(row) {
     const name = node('input', {type: 'text', value: row.own ? row.id : `${row.id} 2`, maxLength: 60, ariaLabel: 'New name'});
-    const button = (text, run, on = true) => {
-      const made = node('button', {type: 'button', textContent: text, disabled: !on});
-      made.addEventListener('click', async () => { made.disabled = true; await run(); made.disabled = !on; });
+    const button = (text, run, on = true, {title = '', meanwhile = text} = {}) => {
+      const made = node('button', {type: 'button', textContent: text, disabled: !on, title});
+      made.addEventListener('click', async () => {
+        Object.assign(made, {disabled: true, textContent: meanwhile});
+        await run();
+        Object.assign(made, {disabled: !on, textContent: text});
+      });
       return made;
     };
     return node('div', {className: 'models-actions'},
       node('div', {className: 'models-name'}, name, button('Rename', () => this.act('rename', row.id, name.value), row.own), button('Copy', () => this.act('copy', row.id, name.value), !row.problem)),
       node('div', {},
         button(row.id === this.begins ? 'Begins with it ★' : 'Begin with it', () => this.act('default', row.id), !row.problem && row.id !== this.begins),
-        button('Export', () => this.pack(row.id), !row.problem), button('Delete', () => this.act('delete', row.id), row.own)),
+        button('Export', () => this.pack(row.id), !row.problem, {title: 'One file, to import elsewhere'}),
+        button('ONNX', () => this.pack(row.id, true), !row.problem, ONNX), button('Delete', () => this.act('delete', row.id), row.own)),
       row.own ? '' : node('p', {className: 'models-hint', textContent: 'This model is not in your own folder of models: it stays as it is. A copy is yours to change.'}));
   }
 
@@ -126,8 +132,8 @@ class Models {
     this.find('.models-card').scrollIntoView({block: 'nearest'});
   }
 
-  async pack(id) {
-    const answer = await this.ask('pack', {id});
+  async pack(id, onnx = false) {
+    const answer = await this.ask('pack', {id, onnx});
     if (answer) node('a', {href: served(answer.download), download: answer.name}).click();
   }
 

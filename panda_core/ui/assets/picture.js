@@ -1,7 +1,7 @@
 // What the stage shows as one PNG to keep or to send: the whole image in every pane of the view, with the verdict below.
 import {Pane} from './pane.js';
 import {node, number, percent} from './text.js';
-import {origin} from './words.js';
+import {agreement, origin} from './words.js';
 
 const MOST = {one: 2048, several: 1024}; // pixels of the longer side of a pane
 const LEAST = 480; // narrower pictures are enlarged, in whole steps: the words below need room
@@ -27,12 +27,17 @@ export function drawSheet(kinds, scene, lines) {
   const whole = {...scene, camera: {place: () => ({scale, left: 0, top: 0})}, highlight: -1};
   shown.forEach((kind, index) => {
     const left = GAP + index * (size.width + GAP);
-    write(pen, Pane.label(kind), left, GAP, 13);
+    write(pen, labelOf(kind, scene), left, GAP, 13, 400, shown.length > 1 ? size.width : sheet.width - 2 * GAP);
     for (const layer of layersOf(kind, whole, size)) pen.drawImage(layer, left, GAP + LINE, size.width, size.height);
   });
   const below = size.height + LINE + 2 * GAP;
   lines.forEach((line, index) => write(pen, line, GAP, below + index * LINE, index ? 13 : 16, index ? 400 : 600, sheet.width - 2 * GAP));
   return sheet;
+}
+
+// On paper nothing else says whose colour is whose.
+function labelOf(kind, {grids}) {
+  return kind === 'contour' && grids.truth ? `${Pane.label(kind)}: marked red, true mask blue` : Pane.label(kind);
 }
 
 function layersOf(kind, scene, size) {
@@ -48,14 +53,18 @@ function write(pen, text, x, y, size, weight = 400, most) {
   pen.fillText(text, x, y, most);
 }
 
-/** The words below: `payload` as it came, `thresholds` as thresholds.js has them, `said` {verdict, regions}, the marked `share`, and when. */
-export function wordsOf(payload, {boundary, pixel, moved}, {verdict, regions}, share, when) {
+/**
+ * The words below: `payload` as it came, `thresholds` as thresholds.js has them, what the page says {verdict, regions, the marked
+ * `share`, `overlap` with the true mask or null}, and when.
+ */
+export function wordsOf(payload, {boundary, pixel, moved}, {verdict, regions, share, overlap}, when) {
   const marked = payload.mark ? ` · marked as ${payload.mark}` : '';
   const ignored = payload.roi?.ignored ? ` · ${percent(payload.roi.ignored)} of the image ignored` : '';
   return [
     `${payload.name}: ${verdict}`,
     `Score ${number(payload.score)}, boundary ${number(boundary)}. ${origin(payload.boundary, payload.own.boundary, moved.boundary)[0]}`,
     `${regions} region${regions === 1 ? '' : 's'}, ${percent(share)} of the image above ${number(pixel)} SD${ignored}${marked}`,
+    ...(overlap ? [agreement(overlap).join('')] : []),
     `PANDA Inspector, model “${payload.model}”, ${when.toLocaleString('sv').slice(0, 16)}`,
   ];
 }

@@ -34,7 +34,7 @@ class Viewer {
   #moving = false;
   #rest = 0;
   #said = null; // verdict and regions at the thresholds that were painted last; null where nothing is shown
-  #share = 0;
+  #painted = {share: 0, overlap: null};
 
   constructor(parts) {
     this.#parts = parts;
@@ -140,7 +140,7 @@ class Viewer {
     this.#stage.paint(found, agreed, this.#whole);
     const regions = toOriginal(found.regions, found.grid, this.#payload);
     this.#said = this.#card.update({share: found.share, regions, overlap: agreed}, this.#moving);
-    this.#share = found.share;
+    this.#painted = {share: found.share, overlap: agreed};
     this.#whole = false;
     this.#root.dataset.painted = String(1 + Number(this.#root.dataset.painted || 0));
   }
@@ -197,7 +197,7 @@ class Viewer {
   #picture() {
     if (!this.#said) return;
     const payload = {...this.#payload, mark: this.#root.dataset.mark};
-    const lines = wordsOf(payload, this.#card.thresholds.get(), this.#said, this.#share, new Date());
+    const lines = wordsOf(payload, this.#card.thresholds.get(), {...this.#said, ...this.#painted}, new Date());
     saveSheet(this.#stage.sheet(lines), payload.name);
   }
 

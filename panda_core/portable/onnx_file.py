@@ -1,0 +1,172 @@
+"""A model as one ONNX file, for programs that do not have this package: written, run once beside the engine, then put in place."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from panda_core.card import find_model
+from panda_core.checkpoint import Model, load_model
+from panda_core.detectors.base import searches
+from panda_core.durable import written_aside
+from panda_core.errors import ModelError
+from panda_core.inspection import Picture
+from panda_core.inspector import Inspector
+from panda_core.portable.graph import Answer, PortableGraph
+from panda_core.scoring.decision import boundary_in_use, threshold_in_use
+from panda_core.scoring.maps import resize_map
+from panda_core.version import installed_version
+
+INPUT = "images"
+KEY = "panda"
+"""Name of the metadata entry that holds a JSON object."""
+TOLERANCE = (0.03, 0.005)
+"""Largest difference of a score from the engine's: in standard deviations of the normal images' scores, plus a share of the score."""
+_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+_MISSING = "An ONNX file is written with onnx, onnxscript and onnxruntime. Run: pip install -r requirements-onnx.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """By how much the file's answers differ from the engine's in float32, at most, over the images they were compared on."""
+
+    score: float
+    anomaly_map: float
+    """In standard deviations of normal images."""
+    images: int
+
+
+def export_onnx(model: str | Path, file: Path) -> Deviation:
+    """Write a calibrated model, by name or folder, as one ONNX file, which appears whole and only if it answers like the engine.
+
+    Input ``images``: N x H x W x 3 uint8 RGB, N, H and W free. Outputs by name: the fields of `graph.Answer`. The metadata entry
+    ``panda`` is a JSON object: model, title, version, size, errors, boundary, boundary_kind, boundary_reason, pixel_threshold,
+    deep_range (null: each image's own), data, licence, limits. Not in it: a region of interest, and the mask's smallest regions.
+
+    Raises ModelError: no such model, not calibrated, a detector that searches (AnoGAN), packages missing, another answer than the
+    engine's, or a place that cannot be written.
+    """
+    _require_packages()
+    loaded = load_model(find_model(model))
+    engine = Inspector(_in_float32(loaded))
+    if searches(loaded.detector):
+        raise ModelError(
+            f"Model '{loaded.name}' looks for its answer anew for each image ({loaded.config.detector}), which no ONNX file can hold. "
+            "Use another detector, or call it from Python or through the page's endpoints."
+        )
+    graph = PortableGraph(engine.model, engine.calibration).eval()
+    try:
+        with written_aside(file, durable=False) as temporary:
+            _write(graph, describe(engine.model), temporary)
+            deviation = _compare(temporary, engine)
+    except OSError as error:
+        raise ModelError(f"{file} cannot be written ({error.strerror}). Choose another place, or make room.") from error
+    return deviation
+
+
+def _require_packages() -> None:
+    try:
+        for name in _PACKAGES:
+            import_module(name)
+    except ImportError as error:
+        raise ModelError(_MISSING) from error
+
+
+def _in_float32(model: Model) -> Model:
+    return replace(model, config=model.config.override(**{"train.precision": "fp32"}))
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """The metadata entry of a calibrated model, see `export_onnx`; thresholds are those in use."""
+    assert model.calibration is not None
+    calibration, data, card = model.calibration, model.config.data, model.card
+    boundary = boundary_in_use(calibration)
+    return {
+        "model": model.name,
+        "title": card.title,
+        "version": installed_version(),
+        "size": data.size,
+        "errors": list(calibration.errors),
+        "boundary": boundary.value,
+        "boundary_kind": boundary.kind,
+        "boundary_reason": boundary.reason,
+        "pixel_threshold": threshold_in_use(calibration),
+        "deep_range": [data.deep_low, data.deep_high] if data.deep_high > data.deep_low else None,
+        "data": card.data.description,
+        "licence": card.data.licence,
+        "limits": list(card.limits),
+    }
+
+
+def _write(graph: PortableGraph, metadata: dict[str, Any], path: Path) -> None:
+    example = torch.zeros(2, 48, 40, 3, dtype=torch.uint8)  # any: sizes are variables of the graph, but for 1, which would be fixed
+    sizes = {INPUT: {0: torch.export.Dim("n"), 1: torch.export.Dim("h"), 2: torch.export.Dim("w")}}
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the exporter's own insides
+        graph(example)  # what is unpacked at the first look is a constant of the graph
+        program = _converted(graph, example, sizes)
+        program.model.metadata_props[KEY] = json.dumps(metadata)
+        program.save(str(path), external_data=False)
+
+
+def _converted(graph: PortableGraph, example: torch.Tensor, sizes: dict[str, Any]) -> torch.onnx.ONNXProgram:
+    outputs = list(Answer._fields)
+    try:
+        program = torch.onnx.export(
+            graph, (example,), dynamo=True, input_names=[INPUT], output_names=outputs, dynamic_shapes=sizes, verbose=False
+        )
+    except torch.onnx.errors.OnnxExporterError as error:
+        kind, name = graph.model.config.detector, graph.model.name
+        raise ModelError(
+            f"Model '{name}' cannot be written as ONNX: its detector, {kind}, does something that ONNX has no word for. "
+            "Call it from Python or through the page's endpoints."
+        ) from error
+    assert program is not None
+    return program
+
+
+def _compare(path: Path, engine: Inspector) -> Deviation:
+    spread = float(np.std(engine.calibration.normal_scores)) or 1.0
+    score = anomaly_map = 0.0
+    images = list(_trial_images(engine.model.config.data.size))
+    for image, said in zip(images, _answers(path, images), strict=True):
+        inspection = engine.inspect(image)
+        off = abs(float(said.score[0]) - inspection.score)
+        if not off <= TOLERANCE[0] * spread + TOLERANCE[1] * abs(inspection.score):
+            raise ModelError(
+                f"The ONNX file of model '{engine.model.name}' scores a picture {float(said.score[0]):.4g} where the engine gives "
+                f"{inspection.score:.4g}. It was not kept. Please report this with the versions of torch, onnxscript and onnxruntime."
+            )
+        shown = resize_map(np.asarray(said.anomaly_map[0]), *image.shape[:2])
+        score, anomaly_map = max(score, off), max(anomaly_map, float(np.abs(shown - inspection.anomaly_map).max()))
+    return Deviation(score, anomaly_map, len(images))
+
+
+def _answers(path: Path, images: Sequence[Picture]) -> list[Answer]:
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        return [Answer(*session.run(list(Answer._fields), {INPUT: image[None]})) for image in images]
+    except Exception as error:  # its own, without a common base
+        raise ModelError(
+            f"The ONNX file was written, but onnxruntime {onnxruntime.__version__} cannot run it ({error}). It was not kept. "
+            "Please report this with the versions of torch and onnxscript."
+        ) from error
+
+
+def _trial_images(size: int) -> Iterator[Picture]:
+    """Smooth random pictures: one that is seen as it is, one that shrinks, one that grows."""
+    random = np.random.default_rng(0)
+    for height, width in ((size, size), (2 * size + 30, 3 * size), (size // 2, size - 8)):
+        noise = cv2.GaussianBlur(random.normal(0, 1, (height, width, 3)), (0, 0), 4)
+        yield np.clip(128 + 60 * noise / noise.std(), 0, 255).astype(np.uint8)
