@@ -88,6 +88,9 @@ def run(arguments: list[str] | None = None, *, debug: bool = False) -> int:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.filename is not None:
+            click.echo(f"Error: {error.filename}: {error.strerror}. Look at the path, its permissions and the free space.", err=True)
+            return 2
         click.echo(f"Unexpected {type(error).__name__}: {error}. Run with `panda --debug ...` for the traceback.", err=True)
         return 1
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from panda_core.checkpoint import Model
 from panda_core.config import Config, ScoringConfig
 from panda_core.data.depth import Stretch, stretch_for
-from panda_core.data.images import content_hash, readable
+from panda_core.data.images import content_hash, read_image, readable
 from panda_core.data.synthetic import make_anomaly
 from panda_core.errors import CalibrationError, ImageError
 from panda_core.inspection import Calibration, Evidence, Picture
@@ -110,12 +110,17 @@ def gather(
     Images are as large as they are when they are inspected, for the sake of the score, and so are held a few at a time.
     """
     deep = stretch_for(model.config.data)
-    known = [path for path, _ in readable(anomalous_paths, deep=deep)]
+    anomalies: dict[Path, str] = {}
+    for _ in _usable(anomalous_paths, anomalies, deep):
+        pass  # only to know which they are: they wait on the disk until the normal images are done
+    known = list(anomalies)
     source = choose_source(scoring, len(known))
     others = len(known) if source == "labelled" else SYNTHETIC_PER_IMAGE * len(normal_paths) if source == "synthetic" else 0
     total = len(normal_paths) + others
     hashes: dict[Path, str] = {}
     normal = list(_told(examine_images(model, _usable(normal_paths, hashes, deep)), 0, total, on_progress))
+    if both := set(hashes.values()) & set(anomalies.values()):
+        raise CalibrationError(f"{len(both)} image(s) are among the normal images and among the anomalies. Decide for one, then try again.")
     masks: list[NDArray[np.bool_]] = []
     shown: Iterator[Picture] = iter(())
     if source == "labelled":
@@ -179,10 +184,19 @@ def _map_weights(
 
 
 def _usable(paths: Iterable[Path], hashes: dict[Path, str], deep: Stretch) -> Iterator[Picture]:
-    """The images that can be read, one at a time; adds their paths and contents' hashes to ``hashes``."""
-    for path, image in readable(paths, deep=deep):
-        with suppress(ImageError):  # a file lost since then only makes the sample smaller
-            hashes[path] = content_hash(path)
+    """The images that can be read, each content once, one at a time; adds their paths and contents' hashes to ``hashes``.
+
+    A copy says nothing new of what normal images score, and would be counted as if it did.
+    """
+    seen = set(hashes.values())
+    for path in paths:
+        with suppress(ImageError):  # a file that is damaged, or lost since it was listed, only makes the sample smaller
+            digest = content_hash(path)
+            if digest in seen:
+                continue
+            image = read_image(path, deep=deep)
+            seen.add(digest)
+            hashes[path] = digest
             yield image
 
 

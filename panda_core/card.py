@@ -167,7 +167,9 @@ def read_card(folder: Path) -> Card:
         if path.stat().st_size > LARGEST_CARD:
             raise ModelError(f"{path} is too large to be a model card. Copy the model again.")
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}). Look at its permissions, or copy the model again.") from error
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged and cannot be read. Copy the model again.") from error
     if not isinstance(values, dict):
         raise ModelError(f"{path} is not a model card. Copy the model again.")

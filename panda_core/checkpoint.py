@@ -11,7 +11,6 @@ import hashlib
 import math
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -27,7 +26,7 @@ from torch import Tensor, nn
 from panda_core.card import CARD_FILE, LARGEST_TENSORS, TENSOR_FILE, Card, read_card
 from panda_core.config import Config, Fusion
 from panda_core.detectors import Detector, build_detector
-from panda_core.durable import exchange
+from panda_core.durable import swap_folder
 from panda_core.errors import ModelError, PandaError
 from panda_core.inspection import Boundary, BoundaryKind, Calibration, ErrorStats, MapStats
 from panda_core.percept import PerceptualEvidence
@@ -72,8 +71,10 @@ def save_model(folder: Path, model: Model, *, half: bool = False) -> None:
     gone for an instant; killed in it, the old one is found in ``.NAME.old.*`` beside its place.
 
     ``half`` stores the networks' floating-point tensors as fp16, which halves the file; calibration stays exact.
+    Raises ModelError where the place is taken by anything but a model; with that, all that lies in its folder is replaced.
     """
     folder = Path(folder)
+    check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Plain mkdir and write_bytes: tempfile and safetensors' save_file make things only their owner can read.
     temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
@@ -96,10 +97,19 @@ def save_model(folder: Path, model: Model, *, half: bool = False) -> None:
         for name in (TENSOR_FILE, CARD_FILE):
             with (temporary / name).open("rb+") as file:
                 os.fsync(file.fileno())
-        _swap(temporary, folder)
+        swap_folder(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def check_place(folder: Path) -> None:
+    """Raises ModelError where a file, or a folder that holds other things and no model, would be deleted by a model in its place."""
+    if folder.is_symlink() or not folder.exists() or (folder / CARD_FILE).is_file():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        held = "is not empty" if folder.is_dir() else "is a file"
+        raise ModelError(f"{folder} {held} and no model; a model in its place would delete it. Choose another folder.")
 
 
 def load_model(folder: Path, *, device: torch.device | str = "cpu") -> Model:
@@ -277,22 +287,3 @@ def _restored(value: Tensor) -> Tensor:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _swap(temporary: Path, folder: Path) -> None:
-    """Put ``temporary`` in the place of ``folder``; a folder cannot be renamed over a full one, so the old one steps aside."""
-    if not folder.exists():
-        os.replace(temporary, folder)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)) / folder.name
-    if exchange(temporary, folder):
-        os.replace(temporary, aside)
-    else:
-        os.replace(folder, aside)
-        try:
-            os.replace(temporary, folder)
-        except BaseException:
-            os.replace(aside, folder)
-            aside.parent.rmdir()
-            raise
-    shutil.rmtree(aside.parent, ignore_errors=True)

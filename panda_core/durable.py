@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -81,3 +83,22 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def swap_folder(temporary: Path, folder: Path) -> None:
+    """Put ``temporary`` in the place of ``folder``; a folder cannot be renamed over a full one, so the old one steps aside."""
+    if not folder.exists():
+        os.replace(temporary, folder)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)) / folder.name
+    if exchange(temporary, folder):
+        os.replace(temporary, aside)
+    else:
+        os.replace(folder, aside)
+        try:
+            os.replace(temporary, folder)
+        except BaseException:
+            os.replace(aside, folder)
+            aside.parent.rmdir()
+            raise
+    shutil.rmtree(aside.parent, ignore_errors=True)

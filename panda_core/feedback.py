@@ -36,10 +36,10 @@ class Added:
 
 
 def recalibrate(
-    model_folder: Path,
+    model_folder: str | Path,
     normal: Sequence[Path],
     anomalous: Sequence[Path],
-    out_folder: Path,
+    out_folder: str | Path,
     *,
     device: str = "auto",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -50,6 +50,7 @@ def recalibrate(
     stand out, the boundary comes from the normal images alone and its ``reason`` says so. Raises CalibrationError (too few images, the
     same image marked both ways), FolderError (``out_folder`` is in use), ModelError (the model cannot be read, the copy not be written).
     """
+    model_folder, out_folder = Path(model_folder), Path(out_folder)
     _check_marks(normal, anomalous)
     if out_folder.exists() and (not out_folder.is_dir() or any(out_folder.iterdir())):
         raise FolderError(f"{out_folder} exists already. Choose another name for the new model.")

@@ -156,10 +156,11 @@ class Inspector:
     ) -> Iterator[Inspection | ImageError]:
         """Inspections in the order of the items; an ImageError stands in the place of an image that cannot be read.
 
-        With ``roi`` as `inspect_within`, one by one. Raises RoiError, and TypeError where ``items`` is a single path.
+        With ``roi`` as `inspect_within`, one by one. Raises RoiError, and TypeError where ``items`` is a single path or array.
         """
-        if isinstance(items, str):  # whose letters would be taken for names of files
-            raise TypeError(f"inspect_many takes several images, not the one path {items!r}. Write inspect_many([path]), or inspect(path).")
+        if isinstance(items, str | Path | np.ndarray):  # whose letters, or rows of pixels, would be taken for images
+            one = "one array" if isinstance(items, np.ndarray) else f"one path {str(items)!r}"
+            raise TypeError(f"inspect_many takes several images, not the {one}. Write inspect_many([image]), or inspect(image).")
         if roi is not None:
             yield from (self._try_within(item, roi) for item in items)
             return

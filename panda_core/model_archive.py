@@ -19,8 +19,9 @@ from panda_core.places import home
 _CHUNK = 2**20
 
 
-def export_model(model: str, file: Path) -> None:
+def export_model(model: str, file: str | Path) -> None:
     """Write a model as one zip file, which appears whole. Raises ModelError."""
+    file = Path(file)
     folder = find_model(model)
     card = read_card(folder).to_json()
     try:
@@ -31,12 +32,13 @@ def export_model(model: str, file: Path) -> None:
         raise ModelError(f"{file} cannot be written ({error.strerror}). Choose another place, or make room.") from error
 
 
-def import_model(file: Path, *, name: str | None = None) -> Path:
+def import_model(file: str | Path, *, name: str | None = None) -> Path:
     """A model from a zip file made by `export_model`, fully checked before it appears; returns its folder.
 
     ``name``: None takes the card's, with a number where it is taken. Raises ModelError: no such file, no export, damaged, too large,
     or of another version.
     """
+    file = Path(file)
     if not file.is_file():
         raise ModelError(f"{file} is not there, or not a file. Give the path of a zip file that an export wrote.")
     staging = home() / "trash" / f"import-{uuid.uuid4().hex}"

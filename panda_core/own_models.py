@@ -149,7 +149,7 @@ def restore_model(token: str) -> Path:
     trash = home() / "trash" / token
     found = [path for path in trash.iterdir() if path.is_dir()] if token.isalnum() and trash.is_dir() else []
     if not found:
-        raise ModelError("This model was deleted for good: deleted models are kept for 30 days.")
+        raise ModelError("No such model can be brought back: deleted models are kept for 30 days.")
     target = own_models() / check_name(found[0].name)
     own_models().mkdir(parents=True, exist_ok=True)
     with _region_moves(_aside(token), target.name):

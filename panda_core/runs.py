@@ -130,8 +130,6 @@ class RunDir:
         who named the wrong data folder corrects the command and runs it again.
         """
         path = Path(path).resolve()
-        if (path / "config.json").exists() and not cls.open(path)._failed_at_once():
-            raise TrainingError(f"{path} already holds a run. Choose another folder, or go on with it: panda train --run {path} --resume")
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -148,8 +146,13 @@ class RunDir:
             "config": config.to_dict(),
         }
         run = cls._of(path, header)
-        replace_text(path / "config.json", json.dumps(header, indent=2, ensure_ascii=False), durable=True)
-        run.write_status("created")
+        with run.hold():  # of several that make a run here at the same time, one finds nothing yet
+            if (path / "config.json").exists() and cls.open(path)._has_begun():
+                raise TrainingError(
+                    f"{path} already holds a run. Choose another folder, or go on with it: panda train --run {path} --resume"
+                )
+            replace_text(path / "config.json", json.dumps(header, indent=2, ensure_ascii=False), durable=True)
+            run.write_status("created")
         return run
 
     @classmethod
@@ -241,6 +244,8 @@ class RunDir:
             self._lock.acquire(timeout=LOCK_TIMEOUT)
         except Timeout as error:
             raise TrainingError(f"Another process trains in {self.path}. Wait for it, or stop it: touch {self.path / 'cancel'}") from error
+        except OSError as error:
+            raise TrainingError(f"{self.path} cannot be written ({error.strerror}). Look at its permissions.") from error
         try:
             if self._lock.lock_counter == 1:
                 (self.path / "pid").write_text(str(os.getpid()), encoding="ascii")
@@ -271,8 +276,8 @@ class RunDir:
         """Take the request back, as a resume does."""
         (self.path / "cancel").unlink(missing_ok=True)
 
-    def _failed_at_once(self) -> bool:
-        return self._last_status().state == "failed" and not self.events_path.exists() and not self.alive()
+    def _has_begun(self) -> bool:
+        return self._last_status().state != "failed" or self.events_path.exists()
 
     def _last_status(self) -> RunStatus:
         path = self.path / "status.json"

@@ -62,12 +62,15 @@ def run_training(run: RunDir, *, device: str = "auto", devices: int = 1, machine
     SIGTERM, SIGINT and the run's cancel file stop it after the current step, with a checkpoint: "stopped".
     ``devices`` > 1 trains data-parallel, one process a device; ``train.batch`` is the batch of all together. ``machines`` > 1: so do
     as many machines with as many devices each, told apart by $NODE_RANK, which find the first at $MASTER_ADDR, $MASTER_PORT.
-    Raises PandaError subclasses, after writing them to the run's status as "failed".
+    Raises PandaError subclasses, after writing them to the run's status as "failed", and TrainingError where the run is done: what was
+    kept in its model since then would be lost.
     """
     keep_freed_memory()
     fabric = make_fabric(run.config, device, devices, machines)
     fabric.launch()
     with run.hold() if fabric.is_global_zero else nullcontext(), stop_signals() as signalled:
+        if run.status().state == "done":
+            raise TrainingError(f"{run.path} is done; there is nothing to go on with. Its model: {run.model_path}")
         try:
             return _Stages(run, fabric, signalled).go()
         except PandaError as error:

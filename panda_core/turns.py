@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,11 +20,13 @@ POLL_SECONDS = 0.5
 def device_turn(run: RunDir, device: str, should_stop: Callable[[], bool]) -> Iterator[bool]:
     """Wait until the device is free and nobody older waits for it; yields False where asked to stop before.
 
-    The caller holds the run. While it waits the run is "queued". The kernel ends the turn however the process ends.
+    The caller holds the run. While it waits the run is "queued". The kernel ends the turn however the process ends. Where the home
+    folder cannot be written nobody can wait for another, and the turn is at once.
     """
-    place = home() / "locks"
-    place.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(place / f"device-{device_name(device)}.lock")
+    lock = _lock_of(device)
+    if lock is None:
+        yield not should_stop()
+        return
     said = False
     while not should_stop():
         if not _someone_older_waits(run, device) and _taken(lock):
@@ -37,6 +40,15 @@ def device_turn(run: RunDir, device: str, should_stop: Callable[[], bool]) -> It
             said = True
         time.sleep(POLL_SECONDS)
     yield False
+
+
+def _lock_of(device: str) -> FileLock | None:
+    place = home() / "locks"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return FileLock(place / f"device-{device_name(device)}.lock") if os.access(place, os.W_OK) else None
 
 
 def _taken(lock: FileLock) -> bool:

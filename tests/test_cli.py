@@ -24,7 +24,7 @@ from panda_core.inspector import Inspector
 from panda_core.presets import preset
 from panda_core.runs import RunDir
 
-KEYS = {"path", "score", "gauge", "verdict", "boundary", "boundary_kind", "p_value", "errors", "regions"}
+KEYS = {"path", "model", "score", "gauge", "verdict", "boundary", "boundary_kind", "p_value", "errors", "regions"}
 
 
 OPTIONS = {

@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
+import signal
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command_line import Captured, call, call_json
 
 from panda_core.errors import ImageError
 from panda_core.inspection import Inspection
 from panda_core.inspector import Inspector
+from panda_core.report.results_folder import ResultsFolder
 
 
 @pytest.fixture
@@ -108,3 +112,47 @@ def test_an_end_in_the_middle_keeps_what_was_inspected(
     code, out, err = call(capsys, "inspect", photos, "--model", tiny_model, "--out", tmp_path / "results", "--json")
     assert code == 1 and not out and "2 of 6 images" in err and "Stopped" in err
     assert [Path(row["path"]).name for row in rows_of(tmp_path / "results")] == ["000.png", "001.png"]
+
+
+def test_sigterm_keeps_what_was_inspected_and_says_so(
+    capsys: Captured, photos: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = ResultsFolder.add
+
+    def add(self: ResultsFolder, source: Path, *seen: Any) -> dict[str, str]:
+        assert rows_of(self.folder) == [], "from the start the folder says whose pictures these are"
+        if source.name == "002.png":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return honest(self, source, *seen)
+
+    monkeypatch.setattr(ResultsFolder, "add", add)
+    code, _, err = call(capsys, "inspect", photos, "--model", tiny_model, "--out", tmp_path / "out")
+    assert code == 1 and "3 of 6 images were inspected" in err
+    assert [Path(row["path"]).name for row in rows_of(tmp_path / "out")] == ["000.png", "001.png", "002.png"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("inspect", ""), ("inspect", "{photos}", "--out", ""), ("train", "{photos}", "--run", ""), ("check", "")]
+)
+def test_an_empty_path_is_not_the_folder_one_is_in(
+    capsys: Captured, photos: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    model = ("--model", tiny_model) if arguments[0] == "inspect" else ()
+    code, out, err = call(capsys, *(argument.format(photos=photos) for argument in arguments), *model)
+    assert code == 2 and not out and "it is empty" in err and not list((tmp_path / "here").iterdir())
+
+
+def test_long_names_are_folded_and_not_cut(capsys: Captured, photos: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("panda_core.cli.inspecting.OUT.width", 80)
+    place = Path(shutil.copytree(photos, photos.parent / ("a long name " * 4) / ("of a folder " * 4)))
+    _, out, _ = call(capsys, "inspect", place, "--model", tiny_model)
+    assert "…" not in out and "".join(re.findall(r"[\w.]", out)).count("png") == 6
+
+
+def test_several_images_are_not_one_array_or_path(tiny_model: Path, photos: Path) -> None:
+    inspector = Inspector.load(tiny_model)
+    for one in (np.zeros((8, 8, 3), np.uint8), photos / "000.png", str(photos / "000.png")):
+        with pytest.raises(TypeError, match=r"inspect_many\(\[image\]\)"):
+            next(inspector.inspect_many(one))  # type: ignore[arg-type]

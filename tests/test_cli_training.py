@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -148,3 +149,25 @@ def test_a_model_named_as_a_folder_is_exported_beside_and_not_into_it(
     monkeypatch.chdir(tmp_path)
     assert call(capsys, "models", "export", "parts/")[0] == 0
     assert (tmp_path / "parts.zip").exists() and not list((tmp_path / "parts").glob(".zip"))
+
+
+def test_calibrating_says_what_was_not_used(capsys: Captured, toy_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    photos = Path(shutil.copytree(toy_folder / "test" / "good", tmp_path / "photos"))
+    shutil.copy(photos / "000.png", photos / "copy.png")
+    (photos / "text.png").write_text("no picture")
+    few = tmp_path / "few"
+    few.mkdir()
+    shutil.copy(toy_folder / "test" / "scar" / "000.png", few)
+    code, _, err = call(capsys, "calibrate", photos, "--model", tiny_model, "--out", tmp_path / "copy", "--anomalies", few)
+    assert code == 0 and "6 of 8 normal images were used" in err and f"anomalies in {few} were not used" in err
+
+
+def test_a_place_that_turns_out_not_to_be_writable_is_a_sentence(
+    capsys: Captured, toy_folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path, model: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+
+    monkeypatch.setattr("panda_core.checkpoint.save_model", refuse)
+    code, _, err = call(capsys, "calibrate", toy_folder / "test" / "good", "--model", tiny_model, "--out", tmp_path / "copy")
+    assert code == 2 and err.splitlines()[-1].startswith(f"Error: {tmp_path / 'copy'}: No space left on device.")

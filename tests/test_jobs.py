@@ -319,3 +319,15 @@ def test_a_real_job_that_fails_says_why_and_leaves_no_model(jobs: Jobs, tmp_path
     assert status.state == "failed" and "no normal images" in status.detail
     assert not run.model_path.exists()
     wait_for(lambda: "no normal images" in run.log_path.read_text())  # the status is written first
+
+
+def test_where_the_home_folder_cannot_be_written_nobody_waits(
+    jobs: Jobs, idle: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = jobs.start(tmp_path, TINY, name="a")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PANDA_HOME", str(tmp_path / "file"))
+    with run.hold(), device_turn(run, "auto", lambda: False) as free:
+        assert free
+    with run.hold(), device_turn(run, "auto", lambda: True) as free:
+        assert not free

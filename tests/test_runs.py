@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -264,3 +266,30 @@ def test_pickling_keeps_the_place_not_the_lock(run: RunDir) -> None:
     with run.hold():
         copy = pickle.loads(pickle.dumps(run))
     assert copy.path == run.path and copy.config == run.config
+
+
+def test_of_several_that_make_a_run_in_one_folder_at_once_one_does(tmp_path: Path) -> None:
+    for number in range(8):
+        start, made = threading.Barrier(4), []
+
+        def make(seed: int, folder: Path = tmp_path / str(number), start: threading.Barrier = start, made: list[int] = made) -> None:
+            start.wait()
+            with suppress(TrainingError):
+                RunDir.create(folder, preset("tiny").override(**{"train.seed": seed}), tmp_path)
+                made.append(seed)
+
+        threads = [threading.Thread(target=make, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(made) == 1 and RunDir.open(tmp_path / str(number)).config.train.seed == made[0]
+
+
+def test_a_run_folder_that_cannot_be_written_is_said_in_a_sentence(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(run.path / "alive.lock"))
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with pytest.raises(TrainingError, match=r"cannot be written \(Permission denied\)"), run.hold():
+        pass

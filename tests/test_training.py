@@ -194,6 +194,13 @@ def test_a_run_leaves_steps_validation_and_a_preview(tiny_run: RunDir) -> None:
     assert tiny_run.preview_path.exists() and tiny_run.status().state == "done"
 
 
+def test_a_run_that_is_done_is_not_trained_again(tiny_run: RunDir) -> None:
+    before = {path.name: path.read_bytes() for path in tiny_run.model_path.iterdir()}
+    with pytest.raises(TrainingError, match="nothing to go on with"):
+        run_training(tiny_run, device="cpu")
+    assert tiny_run.status().state == "done" and {path.name: path.read_bytes() for path in tiny_run.model_path.iterdir()} == before
+
+
 def test_a_failed_training_says_why_and_leaves_no_model(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     run = RunDir.create(tmp_path / "run", preset("tiny"), tmp_path / "empty")

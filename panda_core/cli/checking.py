@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from panda_core.cli.console import OUT, json_option, print_json, progress
+from panda_core.cli.console import OUT, PATH, json_option, print_json, progress
 from panda_core.cli.training import preset_option
 from panda_core.presets import preset as find_preset
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=PATH)
 @preset_option
 @json_option
 def check(data: Path, preset: str, as_json: bool) -> None:

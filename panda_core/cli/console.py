@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,10 +25,30 @@ class _Printer(Console):
         for segment in super().render(renderable, options):
             yield segment._replace(text=_printable(segment.text))
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Sentences are left in one line, which a terminal folds by itself: paths and commands in them can be copied."""
+        super().print(*objects, **{"soft_wrap": all(isinstance(one, str) for one in objects), **options})
+
 
 # Without markup: a path may contain [brackets], which rich would take for styles.
 ERR = _Printer(stderr=True, markup=False, highlight=False)
 OUT = _Printer(markup=False, highlight=False)
+
+
+class GivenPath(click.Path):
+    """A path that somebody has given. The empty text, which an unset variable of the shell gives, would mean the folder one is in."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click.Path's; raises BadParameter for the empty text."""
+        if value == "":
+            self.fail("it is empty. Give a path; '.' is this folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = GivenPath()
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 device_option = click.option(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from panda_core.cli.console import ERR, OUT, json_option, print_json
+from panda_core.cli.console import ERR, OUT, PATH, json_option, print_json
 from panda_core.datasets import DATASETS, Dataset, Prepared, data_root, prepare
 from panda_core.datasets.downloading import download as fetch
 from panda_core.datasets.layout import Source
@@ -17,7 +17,7 @@ from panda_core.errors import FolderError
 
 data_option = click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="ROOT",
     help="Folder of all data sets; without it $PANDA_DATA, else shared/datasets beside the repository.",
 )
@@ -49,7 +49,7 @@ def datasets(context: click.Context, data: Path | None, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("category", required=False)
 @data_option
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder in which OUT/NAME/CATEGORY is built.")
+@click.option("--out", type=PATH, required=True, help="Folder in which OUT/NAME/CATEGORY is built.")
 @click.option("--limit", type=click.IntRange(1), help="At most that many training images of each class, and half as many for testing.")
 @click.option("--download", is_flag=True, help="Fetch mnist or cifar10 into ROOT where it is missing.")
 @json_option
@@ -72,7 +72,7 @@ def prepare_(name: str, category: str | None, data: Path | None, out: Path, limi
         print_json([{"name": name, "category": each, **_result(prepared)} for each, prepared in made.items()])
         return
     for each, prepared in made.items():
-        OUT.print(f"{name}/{each}: {prepared.folder} (--set data.augment={prepared.augment})", soft_wrap=True)
+        OUT.print(f"{name}/{each}: {prepared.folder} (--set data.augment={prepared.augment})")
     ERR.print(f"Licence: {dataset.licence}. Cite: {dataset.cite}.")
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from panda_core.cli.console import ERR, progress
+from panda_core.cli.console import ERR, PATH, progress
 
 
 @click.command()
 @click.option("--kind", type=click.Choice(["leaf", "xray"]), required=True, help="Leaves on a table, or X-rays of laptop-like devices.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the data set (MVTec layout).")
+@click.option("--out", type=PATH, required=True, help="New folder for the data set (MVTec layout).")
 @click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Normal training images; test images come on top.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--size", type=click.IntRange(32, 4096), default=256, show_default=True, help="Side of the images in pixels.")

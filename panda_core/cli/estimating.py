@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from panda_core.cli.console import OUT, device_option, json_option, print_json
+from panda_core.cli.console import OUT, PATH, device_option, json_option, print_json
 from panda_core.cli.training import exclude_option, from_option, hashes, parse_change, preset_option, set_option, starting_point
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=PATH)
 @preset_option
 @from_option
 @set_option

@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from panda_core.card import find_model, read_card
-from panda_core.cli.console import ERR, OUT, device_option, json_option, print_json, progress, region, roi_option
+from panda_core.cli.console import ERR, OUT, PATH, device_option, json_option, print_json, progress, region, roi_option
 from panda_core.errors import PandaError
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ MOST_PROBLEMS = 20
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=PATH)
 @click.option("--model", "models", multiple=True, required=True, help="Name (see `panda models`) or folder of a model; several compare.")
 @json_option
-@click.option("--out", type=click.Path(path_type=Path), help="Write a report to this HTML file, with charts and the worst mistakes.")
+@click.option("--out", type=PATH, help="Write a report to this HTML file, with charts and the worst mistakes.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the bootstrap.")
 @roi_option
 @device_option

@@ -22,7 +22,7 @@ def find_inputs(path: Path, out: Path | None) -> list[Path]:
         return [path]
     kept, left_out = choose(path, list_images(path), written)
     for place, (count, what) in left_out.items():
-        ERR.print(f"Left out: {count} image{'' if count == 1 else 's'} in {place}, {what}.", soft_wrap=True)
+        ERR.print(f"Left out: {count} image{'' if count == 1 else 's'} in {place}, {what}.")
     if not kept:
         raise FolderError(f"{path} holds no images. JPEG, PNG, WebP, BMP, TIFF, GIF and DICOM files are read.")
     return kept

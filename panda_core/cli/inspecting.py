@@ -6,20 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
-from panda_core.cli.console import ERR, OUT, device_option, json_option, model_option, print_json, progress, region, roi_option
+from panda_core.cli.console import ERR, OUT, PATH, device_option, json_option, model_option, print_json, progress, region, roi_option
 from panda_core.errors import ImageError
-from panda_core.inspection import Decision, Inspection
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=PATH)
 @model_option
 @json_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Write results.csv, overlays/ and masks/ into this folder; an earlier run's are replaced.",
 )
 @click.option("--boundary", type=float, help="Call images above this score anomalous, instead of the model's own boundary.")
@@ -45,7 +44,7 @@ def inspect(
     inside the folder are left out.
 
     With --out, results.csv names the overlay and the mask of each image. What the results.csv of an earlier run in that folder
-    names is deleted first; other files stay. Ctrl-C keeps the results of the images inspected so far.
+    names is deleted first; other files stay. Ctrl-C, or SIGTERM, keeps the results of the images inspected so far.
 
     \b
     Example:  panda inspect photos/ --model leaf --out results/
@@ -53,7 +52,8 @@ def inspect(
     from panda_core.cli.inputs import find_inputs
     from panda_core.inspector import Inspector
     from panda_core.report.results_folder import ResultsFolder
-    from panda_core.scoring.decision import decide
+    from panda_core.scoring.decision import decide, record
+    from panda_core.stopping import stop_signals
 
     folder = path.is_dir()
     paths = find_inputs(path, out)
@@ -62,7 +62,8 @@ def inspect(
     kept: ResultsFolder | None = None
     records: list[dict[str, Any]] = []
     try:
-        with progress("Inspecting") as update:
+        # SIGTERM, too: whoever runs it in a container stops it so.
+        with progress("Inspecting") as update, stop_signals() as stopped:
             for source, result in zip(paths, inspector.inspect_many(paths, batch=batch, roi=within), strict=True):
                 if isinstance(result, ImageError) and not folder:
                     raise result
@@ -75,11 +76,13 @@ def inspect(
                     places = kept.add(source, result, decision) if kept else {}
                     records.append(record(result, decision) | places)
                 update(len(records), len(paths))
+                if stopped() and len(records) < len(paths):
+                    raise click.Abort
     finally:
         if kept:
             kept.write(records)
             if len(records) < len(paths):
-                ERR.print(f"{len(records)} of {len(paths)} images were inspected; their results are kept in {out}.", soft_wrap=True)
+                ERR.print(f"{len(records)} of {len(paths)} images were inspected; their results are kept in {out}.")
     if as_json:
         print_json(records if folder else records[0])
     else:
@@ -88,23 +91,8 @@ def inspect(
         raise click.exceptions.Exit(1)
 
 
-def record(inspection: Inspection, decision: Decision) -> dict[str, Any]:
-    """The JSON object of one inspection."""
-    return {
-        "path": inspection.source,
-        "score": inspection.score,
-        "gauge": inspection.gauge,
-        "verdict": decision.verdict,
-        "boundary": decision.boundary.value,
-        "boundary_kind": decision.boundary.kind,
-        "p_value": inspection.p_value,
-        "errors": dict(inspection.errors),
-        "regions": [one.to_dict() for one in decision.regions],
-    }
-
-
 def _table(records: list[dict[str, Any]]) -> Table:
-    table = Table("image", "verdict", "score", "boundary", "regions")
+    table = Table(Column("image", overflow="fold"), "verdict", Column("score", overflow="fold"), "boundary", "regions")
     for entry in records:
         if "error" in entry:
             table.add_row(entry["path"], "not read", entry["error"], "", "")

@@ -164,7 +164,7 @@ def _tell(run: RunDir, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:
-        ERR.print(f"{document['id']}: {document['state']}. {document['detail']}".strip(), soft_wrap=True)
+        ERR.print(f"{document['id']}: {document['state']}. {document['detail']}".strip())
 
 
 def _document(run: RunDir | DamagedRun) -> dict[str, Any]:

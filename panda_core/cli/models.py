@@ -11,7 +11,7 @@ from rich.table import Table
 
 from panda_core import model_archive, own_models
 from panda_core.card import find_model, known_as, list_models, read_card
-from panda_core.cli.console import ERR, OUT, json_option, print_json
+from panda_core.cli.console import ERR, OUT, PATH, json_option, print_json
 from panda_core.errors import ModelError
 from panda_core.places import NO_MODELS
 
@@ -82,7 +82,7 @@ def delete(model: str, as_json: bool) -> None:
     if as_json:
         print_json({"deleted": model, "token": token})
     else:
-        ERR.print(f"Deleted “{model}”. To bring it back: panda models restore {token}", soft_wrap=True)
+        ERR.print(f"Deleted “{model}”. To bring it back: panda models restore {token}")
 
 
 @models.command()
@@ -106,7 +106,7 @@ def restore(model: str | None, as_json: bool) -> None:
 
 @models.command()
 @click.argument("model")
-@click.option("--out", type=click.Path(path_type=Path), help="The file, .zip or .onnx; MODEL.zip in this folder where it is not given.")
+@click.option("--out", type=PATH, help="The file, .zip or .onnx; MODEL.zip in this folder where it is not given.")
 @json_option
 def export(model: str, out: Path | None, as_json: bool) -> None:
     """Write MODEL as one zip file, for another computer: panda models import FILE. A file that exists is not replaced.
@@ -137,13 +137,13 @@ def _export_onnx(model: str, file: Path, as_json: bool) -> None:
         print_json({"name": file.name, "path": str(file.resolve()), "score_deviation": found.score, "map_deviation": found.anomaly_map})
         return
     _tell(False, "Wrote", file)
-    ERR.print(f"On {found.images} drawn pictures its scores are within {found.score:.2g} of the model's own.", soft_wrap=True)
+    ERR.print(f"On {found.images} drawn pictures its scores are within {found.score:.2g} of the model's own.")
     if has_roi(known_as(find_model(model))):
-        ERR.print("The region of interest that was drawn for it is not in the file: it judges whole images.", soft_wrap=True)
+        ERR.print("The region of interest that was drawn for it is not in the file: it judges whole images.")
 
 
 @models.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option("--name", help="Name of the model here; the one it was exported with where it is not given, with a number if that is taken.")
 @json_option
 def import_(file: Path, name: str | None, as_json: bool) -> None:
@@ -177,7 +177,7 @@ def _tell(as_json: bool, said: str, place: Path) -> None:
     if as_json:
         print_json({"name": place.name, "path": str(place.resolve())})
     else:
-        ERR.print(f"{said} {place}", soft_wrap=True)
+        ERR.print(f"{said} {place}")
 
 
 def _list(as_json: bool) -> None:

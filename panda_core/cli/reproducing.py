@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import click
 from rich.table import Table
 
-from panda_core.cli.console import ERR, OUT, device_option, json_option, print_json, progress
+from panda_core.cli.console import ERR, OUT, PATH, device_option, json_option, print_json, progress
 
 if TYPE_CHECKING:
     from panda_core.reproduction.plan import Budget, Job, What
@@ -22,13 +22,11 @@ PARTS = ("table1", "table2", "table3", "fig3", "figures")
 @click.argument("what", nargs=-1, required=True, type=click.Choice([*PARTS, "all"]))
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder of the data sets; without it $PANDA_DATA, else shared/datasets beside the repository.",
 )
-@click.option("--out", type=click.Path(path_type=Path), default=Path("docs/results"), show_default=True, help="Records, tables and plots.")
-@click.option(
-    "--runs", type=click.Path(path_type=Path), default=Path("runs/reproduce"), show_default=True, help="Trainings; kept, to go on with."
-)
+@click.option("--out", type=PATH, default=Path("docs/results"), show_default=True, help="Records, tables and plots.")
+@click.option("--runs", type=PATH, default=Path("runs/reproduce"), show_default=True, help="Trainings; kept, to go on with.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes, of one thread each.")
 @click.option("--size", type=click.IntRange(32), help="Side of the images in Tables I to III; default 64, or 128 with --full.")
 @click.option("--seeds", default="0,1,2", show_default=True, metavar="S1,S2,...", help="Training seeds; all but the first for PANDA only.")

@@ -12,15 +12,15 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from panda_core.cli.console import ERR, OUT, by_default, device_option, print_json, progress
+from panda_core.cli.console import ERR, OUT, PATH, by_default, device_option, print_json, progress
 from panda_core.cli.training import exclude_option, from_option, hashes, parse_change, set_option, starting_point
 from panda_core.presets import PRESETS
 from panda_core.sweep import SearchStatus, Sweep, Value, parse_values
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path), required=False)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of this search: its grid and its results.")
+@click.argument("data", type=PATH, required=False)
+@click.option("--out", type=PATH, required=True, help="Folder of this search: its grid and its results.")
 @click.option(
     "--grid", "rows", multiple=True, metavar="FIELD=V1,V2", help="Values to try for one field, e.g. train.seed=0,1,2 (repeatable)."
 )

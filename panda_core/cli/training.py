@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from panda_core.cli.console import ERR, by_default, device_option, model_option, progress
+from panda_core.cli.console import ERR, PATH, by_default, device_option, model_option, progress
 from panda_core.errors import TrainingError
 from panda_core.presets import PRESETS, tuned
 from panda_core.presets import preset as find_preset
@@ -33,7 +33,7 @@ set_option = click.option(
 )
 exclude_option = click.option(
     "--exclude",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     metavar="IMAGE",
     help="An image of DATA to leave out, or its SHA-256 (repeatable).",
@@ -41,8 +41,8 @@ exclude_option = click.option(
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path), required=False)
-@click.option("--run", "run_path", type=click.Path(path_type=Path), required=True, help="Folder of this training: checkpoints, log, model.")
+@click.argument("data", type=PATH, required=False)
+@click.option("--run", "run_path", type=PATH, required=True, help="Folder of this training: checkpoints, log, model.")
 @preset_option
 @from_option
 @set_option
@@ -190,12 +190,12 @@ def _watch(run: RunDir) -> Iterator[None]:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @model_option
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where the calibrated copy of the model goes.")
+@click.option("--out", type=PATH, required=True, help="Where the calibrated copy of the model goes.")
 @click.option(
     "--anomalies",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder of known anomalies and nothing else, e.g. DATA/test/scratch, for a labelled boundary.",
 )
 @click.option(
@@ -245,12 +245,17 @@ def calibrate(
     with progress("Calibrating") as update:
         found = calibrate_anew(loaded, normal, anomalous_paths=known, name=out.name, config=config, on_progress=update)
     save_model(out, loaded)
+    if found.count < len(normal):
+        others = "the others cannot be read, or are copies"
+        ERR.print(f"{found.count} of {len(normal)} normal images were used; {others}.")
+    if anomalies and found.source != "labelled":
+        ERR.print(f"The anomalies in {anomalies} were not used: the boundary is not made from known ones.")
     ERR.print(f"Saved to {out}. {found.boundary.reason}")
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="File for the weights (.safetensors).")
+@click.argument("data", type=PATH)
+@click.option("--out", type=PATH, required=True, help="File for the weights (.safetensors).")
 @click.option("--steps", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--task", type=click.Choice(["rotation", "jigsaw"]), default="rotation", show_default=True)
 @click.option("--size", type=int, default=128, show_default=True, help="Side of the images in pixels.")

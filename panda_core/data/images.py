@@ -81,8 +81,8 @@ def pixels_of(path: str | Path) -> int:
 def list_images(folder: str | Path, *, recursive: bool = True) -> list[Path]:
     """Files with one of IMAGE_SUFFIXES in natural order (img2 before img10); hidden files and folders are left out.
 
-    Broken links and pipes are listed, too: `read_image` opens neither and says what is wrong with them.
-    Raises FolderError if the folder is missing or cannot be read.
+    Links to folders are followed, each folder once. Broken links and pipes are listed, too: `read_image` opens neither and says what is
+    wrong with them. Raises FolderError if the folder is missing, or it or one inside cannot be read.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -90,7 +90,7 @@ def list_images(folder: str | Path, *, recursive: bool = True) -> list[Path]:
     try:
         names = _walk(root) if recursive else os.listdir(root)
     except OSError as error:
-        raise FolderError(f"{root} cannot be read: {error.strerror}. Check its permissions.") from error
+        raise FolderError(f"{error.filename or root} cannot be read: {error.strerror}. Check its permissions.") from error
     found = [root / name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES and not Path(name).name.startswith(".")]
     return sorted((path for path in found if not os.path.isdir(path)), key=lambda path: _natural(path.relative_to(root).as_posix()))
 
@@ -101,8 +101,17 @@ def content_hash(path: str | Path) -> str:
 
 
 def _walk(root: Path) -> list[str]:
+    def refuse(error: OSError) -> None:
+        raise error  # or what lies in the folder would be missing without a word
+
     names: list[str] = []
-    for place, folders, files in os.walk(root):
+    seen: set[str] = set()
+    for place, folders, files in os.walk(root, onerror=refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link to where we were
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
         names += [os.path.relpath(os.path.join(place, name), root) for name in files]
     return names

@@ -45,7 +45,7 @@ class Deviation:
     images: int
 
 
-def export_onnx(model: str | Path, file: Path) -> Deviation:
+def export_onnx(model: str | Path, file: str | Path) -> Deviation:
     """Write a calibrated model, by name or folder, as one ONNX file, which appears whole and only if it answers like the engine.
 
     Input ``images``: N x H x W x 3 uint8 RGB, N, H and W free. Outputs by name: the fields of `graph.Answer`. The metadata entry
@@ -56,6 +56,7 @@ def export_onnx(model: str | Path, file: Path) -> Deviation:
     engine's, or a place that cannot be written.
     """
     _require_packages()
+    file = Path(file)
     loaded = load_model(find_model(model))
     engine = Inspector(_in_float32(loaded))
     if searches(loaded.detector):

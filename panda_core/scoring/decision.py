@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from panda_core.errors import ConfigError
 from panda_core.inspection import Boundary, Calibration, Decision, Inspection
@@ -25,6 +26,22 @@ def decide(inspection: Inspection, *, boundary: float | None = None, pixel_thres
     margin = inspection.score - used.value
     mask, found = regions(inspection.anomaly_map, threshold)
     return Decision(used, "anomalous" if margin > 0 else "normal", margin, threshold, mask, found)
+
+
+def record(inspection: Inspection, decision: Decision) -> dict[str, Any]:
+    """What is said of an image as JSON-ready values: the object of ``panda inspect --json``, without pictures and maps."""
+    return {
+        "path": inspection.source,
+        "model": inspection.model,
+        "score": inspection.score,
+        "gauge": inspection.gauge,
+        "verdict": decision.verdict,
+        "boundary": decision.boundary.value,
+        "boundary_kind": decision.boundary.kind,
+        "p_value": inspection.p_value,
+        "errors": dict(inspection.errors),
+        "regions": [region.to_dict() for region in decision.regions],
+    }
 
 
 def boundary_in_use(calibration: Calibration, moved: float | None = None) -> Boundary:

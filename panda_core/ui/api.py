@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from panda_core.errors import ImageError, PandaError
+from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.ui import handlers
 from panda_core.ui.engine import BATCH, Engine
 from panda_core.ui.uploads import uploaded_file
@@ -38,7 +39,7 @@ class Api:
             model: Name of the model, as /models lists it.
         """
         try:
-            return handlers.report(self.engine, model, _file(image))
+            return handlers.report(self.engine, _name(model), _file(image))
         except ImageError as error:
             raise gr.Error(f"{Path(error.path).name}: {error.reason}.", print_exception=False) from error
         except PandaError as error:
@@ -51,6 +52,8 @@ class Api:
             images: Uploaded image files, 256 at most.
             model: Name of the model, as /models lists it.
         """
+        if not isinstance(images, list):
+            raise gr.Error("Send a list of uploaded files; one alone is a list of one.", print_exception=False)
         if len(images) > MOST_IMAGES:
             raise gr.Error(f"{len(images)} images in one call; {MOST_IMAGES} are allowed. Send them in parts.", print_exception=False)
         return [self._report_or_error(image, model) for image in images]
@@ -61,12 +64,23 @@ class Api:
 
     def _report_or_error(self, image: gr.FileData, model: str) -> dict[str, Any]:
         try:
-            return handlers.report(self.engine, model, _file(image))
+            return handlers.report(self.engine, _name(model), _file(image))
         except ImageError as error:
             return {"file": Path(error.path).name, "error": error.reason}
         except PandaError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
 
-def _file(image: gr.FileData) -> Path:
-    return uploaded_file(dict(image)["path"])
+def _file(image: Any) -> Path:
+    """The file of a body that may be anything. Raises ImageError."""
+    path = image.get("path") if isinstance(image, Mapping) else getattr(image, "path", None)
+    if not isinstance(path, str):
+        wanted = '{"path": PATH, "meta": {"_type": "gradio.FileData"}} with the PATH that /gradio_api/upload answered'
+        raise ImageError("image", f"is not an uploaded file; send {wanted}")
+    return uploaded_file(path)
+
+
+def _name(model: Any) -> str:
+    if not isinstance(model, str):
+        raise ModelError("Give the name of a model, as /models lists it.")
+    return model

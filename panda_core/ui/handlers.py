@@ -14,7 +14,7 @@ from typing import Any
 from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.inspection import Inspection
 from panda_core.roi import VERSION, RegionOfInterest, clear_roi, load_roi, save_roi
-from panda_core.scoring.decision import decide
+from panda_core.scoring.decision import decide, record
 from panda_core.ui import panels
 from panda_core.ui.engine import Engine, ModelEntry
 from panda_core.ui.view import View, open_view
@@ -205,18 +205,9 @@ def report(engine: Engine, model: str, path: Path) -> dict[str, Any]:
     The fields of ``panda inspect --json``, but ``file`` for ``path``: Gradio's client takes whatever holds a path for a download.
     """
     inspection = engine.inspect(model, path)
-    decision = decide(inspection)
-    return {
-        "file": path.name,
-        "score": inspection.score,
-        "gauge": inspection.gauge,
-        "verdict": decision.verdict,
-        "boundary": decision.boundary.value,
-        "boundary_kind": decision.boundary.kind,
-        "p_value": inspection.p_value,
-        "errors": dict(inspection.errors),
-        "regions": [region.to_dict() for region in decision.regions],
-    }
+    said = record(inspection, decide(inspection))
+    del said["path"]
+    return {"file": path.name, **said}
 
 
 def example_model(name: str, models: Sequence[ModelEntry], current: str | None) -> str | None:

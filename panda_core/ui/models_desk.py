@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ class ModelsDesk:
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
+        self._writing = threading.Lock()
 
     def models(self) -> dict[str, Any]:
         """Every model of this machine, the damaged ones with their problem."""
@@ -28,9 +33,8 @@ class ModelsDesk:
         """The model as one file for download, a zip or ONNX, written into ``place``. Raises ModelError."""
         file = place / f"{find_listed(model).name}.{'onnx' if onnx else 'zip'}"
         if onnx:
-            from panda_core.portable.onnx_file import export_onnx
-
-            export_onnx(model, file)
+            with self._writing:
+                _write_onnx(find_listed(model), file)
         else:
             model_archive.export_model(model, file)
         return {"download": self._publish(file), "name": file.name}
@@ -51,6 +55,14 @@ class ModelsDesk:
             own_models.set_default(model)
             return {"model": model}
         raise ModelError("Something else was asked for than this page offers. Load it again.")
+
+
+def _write_onnx(folder: Path, file: Path) -> None:
+    """By the command, as a process of its own: the exporter keeps Python busy for a minute, in which the page has images to answer for."""
+    command = [sys.executable, "-m", "panda_core", "models", "export", os.fspath(folder), "--out", os.fspath(file)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        raise ModelError(done.stderr.strip().removeprefix("Error: ") or "The ONNX file could not be written; the process was ended.")
 
 
 def _entry(folder: Path) -> dict[str, Any]:

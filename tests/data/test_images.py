@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
 import random
 import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -329,3 +331,28 @@ def test_the_content_hash_follows_the_bytes_not_the_name(tmp_path: Path) -> None
     assert a == b != c and len(a) == 64
     with pytest.raises(ImageError, match="no such"):
         content_hash(tmp_path / "d")
+
+
+def test_links_to_folders_are_followed_each_folder_once(tmp_path: Path, draw: Draw) -> None:
+    for place in ("photos", "elsewhere/deep"):
+        (tmp_path / place).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / place / "a.png"), draw(1))
+    (tmp_path / "photos" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "again").symlink_to(tmp_path / "elsewhere" / "deep")
+    (tmp_path / "elsewhere" / "deep" / "back").symlink_to(tmp_path / "photos")
+    found = list_images(tmp_path / "photos")
+    assert sorted(path.resolve() for path in found) == [tmp_path / "elsewhere/deep/a.png", tmp_path / "photos/a.png"]
+
+
+def test_a_folder_inside_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "locked").mkdir()
+    honest = os.scandir
+
+    def scandir(place: str) -> Any:
+        if os.path.basename(place) == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", place)
+        return honest(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(FolderError, match=r"locked cannot be read: Permission denied"):
+        list_images(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,3 +120,17 @@ def test_leaving_an_error_out_leaves_its_map_out(inspector: Inspector, good: lis
     assert "percept" in gathered.normal[0].errors and "percept" in gathered.normal[0].maps
     found = gathered.without("percept").fit(SCORING)
     assert "percept" not in found.errors and set(found.maps) == {"residual"} and "recon" in found.errors
+
+
+def test_copies_of_an_image_count_once(inspector: Inspector, good: list[Path], scars: list[Path], tmp_path: Path) -> None:
+    copies = [Path(shutil.copy(path, tmp_path / f"{number}{path.name}")) for number in range(3) for path in good]
+    scoring = ScoringConfig(boundary="tail")
+    found, once = (calibrate(inspector.model, paths, scoring=scoring) for paths in (copies, good))
+    assert found.count == once.count == len(good) and found.boundary == once.boundary and found.fingerprint == once.fingerprint
+    known = [Path(shutil.copy(scars[0], tmp_path / f"{number}.png")) for number in range(4)]
+    assert calibrate(inspector.model, good, anomalous_paths=known, scoring=ScoringConfig()).source != "labelled", "one anomaly, four times"
+
+
+def test_an_image_cannot_be_normal_and_anomalous(inspector: Inspector, good: list[Path], scars: list[Path]) -> None:
+    with pytest.raises(CalibrationError, match="1 image"):
+        calibrate(inspector.model, good, anomalous_paths=[*scars, good[0]], scoring=ScoringConfig())

@@ -154,12 +154,11 @@ def test_a_model_that_is_replaced_is_there_at_every_step(folder: Path, monkeypat
     assert looks
 
 
-@pytest.mark.parametrize("in_the_way", ["a link", "a file"])
-def test_what_lies_in_the_place_of_a_model_is_replaced_without_a_trace(tiny_model: Path, tmp_path: Path, in_the_way: str) -> None:
+def test_a_link_in_the_place_of_a_model_is_replaced_and_not_what_it_leads_to(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "place").mkdir()
     target = tmp_path / "place" / "model"
-    target.symlink_to(tmp_path / "elsewhere") if in_the_way == "a link" else target.write_text("notes")
+    target.symlink_to(tmp_path / "elsewhere")
     save_model(target, load_model(tiny_model))
     assert load_model(target) and (tmp_path / "elsewhere").is_dir()
     assert [path.name for path in target.parent.iterdir()] == ["model"]
@@ -192,7 +191,7 @@ def test_a_replacement_that_fails_halfway_brings_the_old_model_back(folder: Path
             raise OSError("Input/output error")
         real(source, target)
 
-    monkeypatch.setattr(checkpoint, "exchange", lambda one, other: False)
+    monkeypatch.setattr("panda_core.durable.exchange", lambda one, other: False)
     save_model(folder, model)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
     monkeypatch.setattr(os, "replace", replace)
@@ -435,3 +434,14 @@ def test_an_uncalibrated_model_loads_but_cannot_inspect(tiny_model: Path, tmp_pa
     with pytest.raises(ModelError, match="not calibrated"):
         Inspector(loaded)
     assert read_card(tmp_path / "raw").calibration == {}
+
+
+@pytest.mark.parametrize("other", ["notes.txt", "deeper/card.json", ""])
+def test_a_model_takes_no_place_where_something_else_lies(tiny_model: Path, tmp_path: Path, other: str) -> None:
+    place = tmp_path / "place"
+    file = place / other if other else place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("mine")
+    with pytest.raises(ModelError, match="Choose another folder"):
+        save_model(place, load_model(tiny_model))
+    assert file.read_text() == "mine" and [path.name for path in tmp_path.iterdir()] == ["place"]

@@ -6,8 +6,10 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
+import gradio as gr
 import pytest
 from engine_double import LEAF, XRAY, FakeEngine, draw_spot
 
@@ -15,6 +17,7 @@ from panda_core.errors import ModelError
 from panda_core.roi import RoiError
 from panda_core.scoring.decision import decide
 from panda_core.ui import handlers, panels
+from panda_core.ui.api import Api
 from panda_core.ui.handlers import Playlist, Screen
 from panda_core.ui.view import discard
 
@@ -201,3 +204,15 @@ def test_a_region_that_is_none_or_leaves_nothing_is_refused(engine: FakeEngine, 
     assert view is not None
     with pytest.raises(RoiError):
         handlers.save_region(view, shapes)
+
+
+@pytest.mark.parametrize("image", ["photo.png", {}, {"url": "http://127.0.0.1/photo.png"}, {"path": 3}, None, 7])
+def test_a_program_that_sends_no_upload_is_told_what_to_send(engine: FakeEngine, image: Any) -> None:
+    endpoints = Api(engine)
+    with pytest.raises(gr.Error, match="gradio_api/upload"):
+        endpoints.inspect(image, "leaf")
+    assert "gradio_api/upload" in endpoints.inspect_batch([image], "leaf")[0]["error"]
+    with pytest.raises(gr.Error, match="as /models lists it"):
+        endpoints.inspect(image, None)  # type: ignore[arg-type]
+    with pytest.raises(gr.Error, match="a list of one"):
+        endpoints.inspect_batch({"path": "a.png"}, "leaf")  # type: ignore[arg-type]

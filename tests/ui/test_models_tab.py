@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,6 @@ from panda_core import own_models
 from panda_core.card import find_model
 from panda_core.card_changes import save_operating_point
 from panda_core.inspection import OperatingPoint
-from panda_core.portable import onnx_file
 from panda_core.ui.models_tab import ModelsTab
 
 
@@ -109,14 +109,20 @@ def test_what_may_not_be_is_answered_in_words_and_changes_nothing(tab: ModelsTab
     assert rows(tab) == before
 
 
-def test_a_model_goes_out_for_other_programs(tab: ModelsTab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(model: str, file: Path) -> onnx_file.Deviation:
-        file.write_text(f"a graph of {model}")
-        return onnx_file.Deviation(0.0, 0.0, 3)
+def test_a_model_goes_out_for_other_programs_by_the_command(tab: ModelsTab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        said.append(command)
+        Path(command[-1]).write_text("a graph")
+        return subprocess.CompletedProcess(command, ended, stderr="Error: Too little room.\n")
 
-    monkeypatch.setattr(onnx_file, "export_onnx", write)
+    said: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", run)
+    ended = 0
     packed = call(tab, "pack", id="discs", onnx=True)
-    assert packed["name"] == "discs.onnx" and Path(packed["download"]).read_text() == "a graph of discs"
+    assert packed["name"] == "discs.onnx" and Path(packed["download"]).read_text() == "a graph"
+    assert said[0][1:-1] == ["-m", "panda_core", "models", "export", str(find_model("discs")), "--out"]
+    ended = 2
+    assert call(tab, "pack", id="discs", onnx=True)["error"] == "Too little room."
 
 
 def test_a_model_goes_out_as_a_file_and_comes_back(tab: ModelsTab) -> None:
