@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from torch.nn import functional
 from panda_core.card import find_model
 from panda_core.checkpoint import Model, load_model
 from panda_core.data.depth import stretch_for
-from panda_core.data.images import prepare, read_image
+from panda_core.data.images import array_image, decode_image, prepare, read_image
 from panda_core.detectors.base import examining
 from panda_core.devices import autocast_dtype, pick_device
 from panda_core.errors import ImageError, ModelError
@@ -28,7 +28,7 @@ from panda_core.roi import RegionOfInterest, inspect_within
 from panda_core.scoring.fusion import score
 from panda_core.scoring.maps import resize_map, standardise
 
-Item = str | Path | np.ndarray
+Item = str | Path | bytes | np.ndarray
 Mask = NDArray[np.bool_]
 T = TypeVar("T")
 BATCH_PIXELS = 50_000_000
@@ -135,7 +135,7 @@ class Inspector:
         return model_device(self.model)
 
     def inspect(self, item: Item, *, seen: Mask | None = None) -> Inspection:
-        """One image: a path, or an array H x W, H x W x 3 or H x W x 4 uint8 (RGB). Raises ImageError.
+        """One image: a path, the content of an image file, or an array as `data.images.array_image` has it. Raises ImageError.
 
         seen: H x W, where the perceptual error counts; the other errors and the map are of the whole image all the same
         (`inspect_within` deals with them).
@@ -156,11 +156,11 @@ class Inspector:
     ) -> Iterator[Inspection | ImageError]:
         """Inspections in the order of the items; an ImageError stands in the place of an image that cannot be read.
 
-        With ``roi`` as `inspect_within`, one by one. Raises RoiError, and TypeError where ``items`` is a single path or array.
+        With ``roi`` as `inspect_within`, one by one. Raises RoiError, and TypeError where ``items`` is a single image.
         """
-        if isinstance(items, str | Path | np.ndarray):  # whose letters, or rows of pixels, would be taken for images
-            one = "one array" if isinstance(items, np.ndarray) else f"one path {str(items)!r}"
-            raise TypeError(f"inspect_many takes several images, not the {one}. Write inspect_many([image]), or inspect(image).")
+        if isinstance(items, str | Path | bytes | np.ndarray):  # whose letters, or rows of pixels, would be taken for images
+            one = f"path {str(items)!r}" if isinstance(items, str | Path) else type(items).__name__
+            raise TypeError(f"inspect_many takes several images, not the one {one}. Write inspect_many([image]), or inspect(image).")
         if roi is not None:
             yield from (self._try_within(item, roi) for item in items)
             return
@@ -169,9 +169,10 @@ class Inspector:
             yield from (entry if isinstance(entry, ImageError) else next(done) for entry in read)
 
     def _read(self, item: Item) -> tuple[str, Picture]:
+        deep = stretch_for(self.model.config.data)
         if isinstance(item, str | Path):
-            return str(item), read_image(item, deep=stretch_for(self.model.config.data))
-        return "", _checked(item)
+            return str(item), read_image(item, deep=deep)
+        return "", decode_image(item, deep=deep) if isinstance(item, bytes) else array_image(item, deep=deep)
 
     def _try_read(self, item: Item) -> tuple[str, Picture] | ImageError:
         try:
@@ -237,17 +238,3 @@ def _groups(entries: Iterable[T], batch: int, weigh: Callable[[T], int]) -> Iter
 def _pixels(image: Picture) -> int:
     height, width = image.shape[:2]
     return int(height * width)
-
-
-def _checked(array: Any) -> Picture:
-    if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
-        got = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise ImageError("array", f"expected uint8 of shape H x W, H x W x 3 or H x W x 4; got {got}.")
-    if array.ndim == 2:
-        return np.repeat(array[:, :, None], 3, axis=2)
-    if array.shape[2] not in (3, 4):
-        raise ImageError("array", f"expected 3 (RGB) or 4 (RGBA) channels; got {array.shape[2]}.")
-    if array.shape[2] == 3:
-        return array.copy()
-    alpha = array[:, :, 3:].astype(np.float32) / 255
-    return np.asarray(np.round(array[:, :, :3] * alpha + 255 * (1 - alpha)), dtype=np.uint8)

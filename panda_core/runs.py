@@ -147,10 +147,9 @@ class RunDir:
         }
         run = cls._of(path, header)
         with run.hold():  # of several that make a run here at the same time, one finds nothing yet
-            if (path / "config.json").exists() and cls.open(path)._has_begun():
-                raise TrainingError(
-                    f"{path} already holds a run. Choose another folder, or go on with it: panda train --run {path} --resume"
-                )
+            there = cls.open(path) if (path / "config.json").exists() else None
+            if there and (there._last_status().state != "failed" or there.events_path.exists()):
+                raise TrainingError(f"{path} already holds a run. Choose another folder, or go on: panda train --run {path} --resume")
             replace_text(path / "config.json", json.dumps(header, indent=2, ensure_ascii=False), durable=True)
             run.write_status("created")
         return run
@@ -264,6 +263,11 @@ class RunDir:
             return None
         return number if self.alive() else None
 
+    def require_unfinished(self) -> None:
+        """Raises TrainingError where the run is done: to train its end again would lose what was kept in its model since then."""
+        if self._last_status().state == "done":
+            raise TrainingError(f"{self.path} is done; there is nothing to go on with. Its model is {self.model_path}.")
+
     def cancel(self) -> None:
         """Ask the training to stop at its next step, with a checkpoint."""
         (self.path / "cancel").touch()
@@ -275,9 +279,6 @@ class RunDir:
     def clear_cancel(self) -> None:
         """Take the request back, as a resume does."""
         (self.path / "cancel").unlink(missing_ok=True)
-
-    def _has_begun(self) -> bool:
-        return self._last_status().state != "failed" or self.events_path.exists()
 
     def _last_status(self) -> RunStatus:
         path = self.path / "status.json"

@@ -69,8 +69,7 @@ def run_training(run: RunDir, *, device: str = "auto", devices: int = 1, machine
     fabric = make_fabric(run.config, device, devices, machines)
     fabric.launch()
     with run.hold() if fabric.is_global_zero else nullcontext(), stop_signals() as signalled:
-        if run.status().state == "done":
-            raise TrainingError(f"{run.path} is done; there is nothing to go on with. Its model: {run.model_path}")
+        run.require_unfinished()
         try:
             return _Stages(run, fabric, signalled).go()
         except PandaError as error:

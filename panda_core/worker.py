@@ -28,8 +28,9 @@ def work(
     SIGTERM and SIGINT stop it while it waits and loads, too: "stopped"; several processes together only once they train.
 
     Every error is written to the run's status before it is raised: a PandaError with its own sentence, anything else as a
-    BrokenOffError that says what is known, with the traceback on stderr.
+    BrokenOffError that says what is known, with the traceback on stderr. A run that is done is refused and left as it is.
     """
+    run.require_unfinished()
     if low_priority:
         step_back()
     if devices * machines > 1 and is_helper_process():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -23,15 +24,19 @@ def test_what_the_page_shows_of_training_measuring_and_calibrating_runs(
 ) -> None:
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").split("## In Python")[1].split("## Without this package")[0]
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     shutil.copytree(toy_folder, tmp_path / "parts")
     shutil.copytree(toy_folder / "train" / "good", tmp_path / "new_light")
     monkeypatch.chdir(tmp_path)
     found: dict[str, Any] = {}
-    for block in blocks:
-        exec(compile(block.replace('preset("best")', 'preset("tiny")'), "docs/api.md", "exec"), found)
+    (tmp_path / "photo.png").write_bytes((toy_folder / "test" / "scar" / "000.png").read_bytes())
+    for block in (*blocks[1:], blocks[0]):
+        small = block.replace('preset("best")', 'preset("tiny")').replace('load("leaf")', 'load("models/parts-2")')
+        exec(compile(small, "docs/api.md", "exec"), found)
     assert found["outcome"] == "done" and (found["report"].normal, found["report"].anomalous) == (6, 6)
     assert Inspector.load("models/parts-2").calibration.boundary.kind == "tail"
+    assert json.loads(json.dumps(found["said"])).keys() >= {"score", "verdict", "regions"}
+    assert {picture.shape[:2] for picture in found["pictures"].values()} == {(48, 48)}
 
 
 def test_the_package_says_its_version_and_costs_nothing_to_import() -> None:

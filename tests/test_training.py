@@ -28,6 +28,7 @@ from panda_core.resume import load_state, save_state
 from panda_core.runs import RunDir
 from panda_core.trainer import make_fabric, run_training
 from panda_core.training import Progress, Trainer, TrainState, step_seed
+from panda_core.worker import work
 
 
 def make_trainer(config: Config, state: TrainState | None = None) -> Trainer:
@@ -196,8 +197,9 @@ def test_a_run_leaves_steps_validation_and_a_preview(tiny_run: RunDir) -> None:
 
 def test_a_run_that_is_done_is_not_trained_again(tiny_run: RunDir) -> None:
     before = {path.name: path.read_bytes() for path in tiny_run.model_path.iterdir()}
-    with pytest.raises(TrainingError, match="nothing to go on with"):
-        run_training(tiny_run, device="cpu")
+    for train in (run_training, work):
+        with pytest.raises(TrainingError, match="nothing to go on with"):
+            train(tiny_run, device="cpu")
     assert tiny_run.status().state == "done" and {path.name: path.read_bytes() for path in tiny_run.model_path.iterdir()} == before
 
 

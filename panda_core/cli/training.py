@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from panda_core.cli.console import ERR, PATH, by_default, device_option, model_option, progress
-from panda_core.errors import TrainingError
 from panda_core.presets import PRESETS, tuned
 from panda_core.presets import preset as find_preset
 
@@ -97,8 +96,7 @@ def train(
                 "--resume takes data and settings from the run; leave out DATA, --preset, --name, --set, --from and --exclude."
             )
         run = RunDir.open(run_path)
-        if run.status().state == "done":
-            raise TrainingError(f"{run.path} is done; there is nothing to go on with. Its model is {run.model_path}.")
+        run.require_unfinished()
         if by_default("device"):
             device = run.device
         if not run.alive() and run.status().state != "created":

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from panda_core.data.decoding import DICOM_SUFFIXES, MAGIC, MAX_BYTES, MAX_PIXEL
 from panda_core.data.depth import Picture, RefusedError, Stretch, stretch
 from panda_core.errors import FolderError, ImageError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}) | DICOM_SUFFIXES
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}) | DICOM_SUFFIXES
 """Lower-case suffixes that `list_images` takes for images."""
 
 
@@ -31,13 +32,42 @@ def read_image(path: str | Path, *, deep: Stretch = stretch) -> Picture:
     stretching. DICOM: rescale, then its window or its own range; MONOCHROME1 inverted. Of several frames, the first.
     Raises ImageError, and nothing else, if the file cannot be read completely or has more than MAX_PIXELS.
     """
-    data = _load(path)
+    return decode_image(_load(path), path, deep=deep)
+
+
+def decode_image(data: bytes, path: str | Path = "bytes", *, deep: Stretch = stretch) -> Picture:
+    """As `read_image`, of a file's content; ``path`` is what errors call it, and its suffix tells DICOM without a preamble."""
     try:
         return decode(data, Path(path).suffix.lower(), deep=deep)
     except RefusedError as refusal:
         raise ImageError(path, str(refusal)) from None
     except Exception as error:  # On damaged files the decoders raise whatever comes: SyntaxError, struct.error, zlib.error, ...
         raise ImageError(path, _explain(error, data)) from error
+
+
+def array_image(values: Any, *, deep: Stretch = stretch) -> Picture:
+    """H x W x 3 uint8 RGB of an array: H x W, H x W x 1, H x W x 3 (RGB) or H x W x 4 uint8 (RGBA, laid on white).
+
+    16-bit values are made 8 bits by ``deep``, as those of files are. Other types are refused: of floating-point numbers nobody knows
+    whether 1 is white. Raises ImageError.
+    """
+    is_array = isinstance(values, np.ndarray)
+    channels = values.shape[2] if is_array and values.ndim == 3 else 1
+    fits = is_array and values.ndim in (2, 3) and 0 not in values.shape and channels in (1, 3, 4)
+    if not fits or values.dtype not in (np.uint8, np.uint16, np.int16) or (channels == 4 and values.dtype != np.uint8):
+        got = f"{values.dtype} of shape {values.shape}" if is_array else type(values).__name__
+        raise ImageError("array", f"expected uint8 or 16 bits, of shape H x W, H x W x 1 or H x W x 3 (RGB), or RGBA in uint8; got {got}.")
+    if values.dtype != np.uint8:
+        try:
+            values = deep(values)
+        except RefusedError as refusal:
+            raise ImageError("array", str(refusal)) from None
+    if channels == 1:
+        return np.repeat(values.reshape(*values.shape[:2], 1), 3, axis=2)
+    if channels == 3:
+        return np.array(values)
+    alpha = values[:, :, 3:].astype(np.float32) / 255
+    return np.asarray(np.round(values[:, :, :3] * alpha + 255 * (1 - alpha)), dtype=np.uint8)
 
 
 def readable(paths: Iterable[Path], *, deep: Stretch) -> Iterator[tuple[Path, Picture]]:

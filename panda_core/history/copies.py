@@ -19,7 +19,7 @@ from panda_core.inspection import Picture
 
 THUMBNAIL = 96
 """Pixels on the longer side."""
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".dcm", ".dicom"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".dcm", ".dicom"})
 """Kept on copies, because DICOM files are known by it; any other suffix (.html!) becomes .image, which no browser opens."""
 ABANDONED = 86_400.0
 """Seconds after which a file that no entry names was left by a crash."""

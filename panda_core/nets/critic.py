@@ -9,6 +9,7 @@ F -> filter bank (1x1) -> global max pooling                    (the most discri
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -80,7 +81,7 @@ class Backbone(resnet.ResNet):  # type: ignore[misc]  # torchvision ships no typ
         self.scale = config.width
         strides = stage_strides(size, config.stages)
         self.stage_strides = iter(strides[2:])
-        super().__init__(Bottleneck, list(STAGE_DEPTHS), norm_layer=lambda channels: normalise(channels, config.norm))
+        super().__init__(Bottleneck, list(STAGE_DEPTHS), norm_layer=partial(normalise, norm=config.norm))
         if isinstance(self.bn1, GroupNorm):
             self.bn1.slope, self.relu = 0.0, nn.Identity()
         self.channels = config.width * 4 * 2 ** (config.stages - 1)

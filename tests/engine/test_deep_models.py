@@ -19,6 +19,7 @@ from panda_core.data.decoding import decode
 from panda_core.data.depth import FixedRange, Stretch
 from panda_core.data.folders import labelled_test
 from panda_core.data.images import list_images, read_image
+from panda_core.errors import ImageError
 from panda_core.estimate import estimate
 from panda_core.evaluation import evaluate
 from panda_core.inspector import Inspector
@@ -106,6 +107,15 @@ def test_an_image_of_another_device_is_refused_with_both_ranges(deep_model: Path
     cv2.imwrite(str(tmp_path / "a.png"), np.full((40, 40), 300, np.uint16))
     (found,) = Inspector.load(deep_model).inspect_many([tmp_path / "a.png"])
     assert "values from 300 to 300, all outside the range from 1000 to 11200" in str(found)
+
+
+def test_arrays_are_read_by_the_models_range(deep_model: Path, deep_folder: Path, toy_folder: Path) -> None:
+    path = list_images(deep_folder / "test" / "good")[0]
+    inspector = Inspector.load(deep_model)
+    array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[:, :, ::-1]
+    assert inspector.inspect(array).score == inspector.inspect(path).score
+    with pytest.raises(ImageError, match="all outside the range"):
+        inspector.inspect(np.full((40, 40), 300, np.uint16))
 
 
 def test_pages_of_a_video_are_read_by_the_models_range(deep_model: Path, deep_folder: Path, toy_folder: Path, tmp_path: Path) -> None:

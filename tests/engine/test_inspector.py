@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -74,7 +76,26 @@ def test_grey_rgb_and_opaque_rgba_of_one_image_score_the_same(inspector: Inspect
     grey = normal_pictures[0][:, :, 0]
     rgb = np.repeat(grey[:, :, None], 3, axis=2)
     rgba = np.concatenate([rgb, np.full((*grey.shape, 1), 255, np.uint8)], axis=2)
-    assert len({inspector.inspect(image).score for image in (grey, rgb, rgba)}) == 1
+    assert len({inspector.inspect(image).score for image in (grey, grey[:, :, None], rgb, rgba)}) == 1
+
+
+def test_the_content_of_a_file_scores_as_the_file(inspector: Inspector, toy_folder: Path) -> None:
+    path = toy_folder / "test" / "good" / "000.png"
+    assert inspector.inspect(path.read_bytes()).score == inspector.inspect(path).score
+    (refused,) = inspector.inspect_many([path.read_bytes()[:200]])
+    assert isinstance(refused, ImageError) and refused.path == "bytes" and "truncated" in refused.reason
+    with pytest.raises(TypeError, match="one bytes"):
+        next(inspector.inspect_many(path.read_bytes()))
+
+
+def test_an_array_of_16_bits_scores_as_its_file(inspector: Inspector, normal_pictures: list[np.ndarray], tmp_path: Path) -> None:
+    deep = normal_pictures[0].astype(np.uint16) * 40 + 1000
+    cv2.imwrite(str(tmp_path / "deep.png"), deep[:, :, ::-1])
+    assert inspector.inspect(deep).score == inspector.inspect(tmp_path / "deep.png").score
+
+
+def test_an_inspector_can_be_sent_to_another_process(inspector: Inspector, normal_pictures: list[np.ndarray]) -> None:
+    assert pickle.loads(pickle.dumps(inspector)).inspect(normal_pictures[0]).score == inspector.inspect(normal_pictures[0]).score
 
 
 def test_transparent_pixels_are_laid_on_white(inspector: Inspector) -> None:
@@ -94,14 +115,15 @@ def test_the_callers_array_stays_theirs(inspector: Inspector, normal_pictures: l
     [
         (np.zeros((8, 8, 3), np.float32), "float32 of shape (8, 8, 3)"),
         (np.zeros((8, 8, 3), np.int64), "int64"),
-        (np.zeros((8, 8, 2), np.uint8), "got 2"),
+        (np.zeros((8, 8, 2), np.uint8), "(8, 8, 2)"),
+        (np.zeros((8, 8, 4), np.uint16), "uint16 of shape (8, 8, 4)"),
         (np.zeros((8, 8, 3, 1), np.uint8), "(8, 8, 3, 1)"),
         (np.zeros((0, 8, 3), np.uint8), "(0, 8, 3)"),
         (np.zeros(8, np.uint8), "(8,)"),
         (None, "NoneType"),
         ([[1, 2], [3, 4]], "list"),
     ],
-    ids=["float", "int64", "two-channels", "four-axes", "empty", "flat", "none", "list"],
+    ids=["float", "int64", "two-channels", "deep-rgba", "four-axes", "empty", "flat", "none", "list"],
 )
 def test_other_arrays_are_refused_with_what_was_expected_and_what_came(inspector: Inspector, item: object, got: str) -> None:
     with pytest.raises(ImageError, match="expected") as caught:
@@ -137,8 +159,3 @@ def test_maps_have_the_size_of_the_image(inspector: Inspector, shape: tuple[int,
 def test_a_device_that_is_absent_is_refused_naming_those_there_are(tiny_model: Path) -> None:
     with pytest.raises(PandaError, match=r"no device 'cuda'.*cpu"):
         Inspector.load(tiny_model, device="cuda")
-
-
-def test_one_path_is_not_taken_for_many(inspector: Inspector, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="one path"):
-        list(inspector.inspect_many(str(tmp_path / "a.png")))
