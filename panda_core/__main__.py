@@ -89,7 +89,8 @@ def run(arguments: list[str] | None = None, *, debug: bool = False) -> int:
         if debug:
             raise
         if isinstance(error, OSError) and error.filename is not None:
-            click.echo(f"Error: {error.filename}: {error.strerror}. Look at the path, its permissions and the free space.", err=True)
+            hint = "Look at the path, its permissions and the free space; `panda --debug ...` shows where it was needed."
+            click.echo(f"Error: {error.filename}: {error.strerror}. {hint}", err=True)
             return 2
         click.echo(f"Unexpected {type(error).__name__}: {error}. Run with `panda --debug ...` for the traceback.", err=True)
         return 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from panda_core.checkpoint import Model
 from panda_core.config import Config, ScoringConfig
 from panda_core.data.depth import Stretch, stretch_for
-from panda_core.data.images import content_hash, read_image, readable
+from panda_core.data.images import content_hash, readable
 from panda_core.data.synthetic import make_anomaly
 from panda_core.errors import CalibrationError, ImageError
 from panda_core.inspection import Calibration, Evidence, Picture
@@ -111,16 +111,18 @@ def gather(
     """
     deep = stretch_for(model.config.data)
     anomalies: dict[Path, str] = {}
-    for _ in _usable(anomalous_paths, anomalies, deep):
+    for _ in _usable(_distinct(anomalous_paths), anomalies, deep):
         pass  # only to know which they are: they wait on the disk until the normal images are done
     known = list(anomalies)
     source = choose_source(scoring, len(known))
-    others = len(known) if source == "labelled" else SYNTHETIC_PER_IMAGE * len(normal_paths) if source == "synthetic" else 0
-    total = len(normal_paths) + others
-    hashes: dict[Path, str] = {}
-    normal = list(_told(examine_images(model, _usable(normal_paths, hashes, deep)), 0, total, on_progress))
-    if both := set(hashes.values()) & set(anomalies.values()):
+    usual = _distinct(normal_paths)
+    both = set(usual.values()) & set(anomalies.values())
+    if source == "labelled" and both:
         raise CalibrationError(f"{len(both)} image(s) are among the normal images and among the anomalies. Decide for one, then try again.")
+    others = len(known) if source == "labelled" else SYNTHETIC_PER_IMAGE * len(usual) if source == "synthetic" else 0
+    total = len(usual) + others
+    hashes: dict[Path, str] = {}
+    normal = list(_told(examine_images(model, _usable(usual, hashes, deep)), 0, total, on_progress))
     masks: list[NDArray[np.bool_]] = []
     shown: Iterator[Picture] = iter(())
     if source == "labelled":
@@ -183,21 +185,20 @@ def _map_weights(
     return best
 
 
-def _usable(paths: Iterable[Path], hashes: dict[Path, str], deep: Stretch) -> Iterator[Picture]:
-    """The images that can be read, each content once, one at a time; adds their paths and contents' hashes to ``hashes``.
-
-    A copy says nothing new of what normal images score, and would be counted as if it did.
-    """
-    seen = set(hashes.values())
+def _distinct(paths: Iterable[Path]) -> dict[Path, str]:
+    """The files by their contents' hashes, each content once: a copy says nothing new of what images score."""
+    found: dict[str, Path] = {}
     for path in paths:
-        with suppress(ImageError):  # a file that is damaged, or lost since it was listed, only makes the sample smaller
-            digest = content_hash(path)
-            if digest in seen:
-                continue
-            image = read_image(path, deep=deep)
-            seen.add(digest)
-            hashes[path] = digest
-            yield image
+        with suppress(ImageError):
+            found.setdefault(content_hash(path), path)
+    return {path: digest for digest, path in found.items()}
+
+
+def _usable(files: Mapping[Path, str], hashes: dict[Path, str], deep: Stretch) -> Iterator[Picture]:
+    """The images that can be read, one at a time; adds them to ``hashes``."""
+    for path, image in readable(files, deep=deep):
+        hashes[path] = files[path]
+        yield image
 
 
 def _make_each(paths: Iterable[Path], seed: int, masks: list[NDArray[np.bool_]], deep: Stretch, *, side: int) -> Iterator[Picture]:

@@ -105,11 +105,11 @@ def save_model(folder: Path, model: Model, *, half: bool = False) -> None:
 
 def check_place(folder: Path) -> None:
     """Raises ModelError where a file, or a folder that holds other things and no model, would be deleted by a model in its place."""
-    if folder.is_symlink() or not folder.exists() or (folder / CARD_FILE).is_file():
+    if folder.is_symlink() or not folder.exists() or all((folder / name).is_file() for name in (CARD_FILE, TENSOR_FILE)):
         return
     if not folder.is_dir() or any(folder.iterdir()):
         held = "is not empty" if folder.is_dir() else "is a file"
-        raise ModelError(f"{folder} {held} and no model; a model in its place would delete it. Choose another folder.")
+        raise ModelError(f"{folder} {held} and no model; a model in its place would delete it. Move it, or choose another folder.")
 
 
 def load_model(folder: Path, *, device: torch.device | str = "cpu") -> Model:

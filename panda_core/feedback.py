@@ -65,17 +65,17 @@ def recalibrate(
 
 
 def _check_marks(normal: Sequence[Path], anomalous: Sequence[Path]) -> None:
+    known, usual = ({_digest(path) for path in paths} - {None} for paths in (anomalous, normal))  # a copy says nothing new
     for found, needed, word, key in (
-        (len(anomalous), MINIMUM_ANOMALOUS, "anomalous", "A"),
-        (len(normal), MINIMUM_NORMAL, "normal", "N"),
+        (len(known), MINIMUM_ANOMALOUS, "anomalous", "A"),
+        (len(usual), MINIMUM_NORMAL, "normal", "N"),
     ):
         if found < needed:
             raise CalibrationError(
                 f"{found} image{'' if found == 1 else 's'} marked {word} can be used; at least {needed} are needed. "
                 f"Mark {needed - found} more in the history (key {key}), then try again."
             )
-    both = {_digest(path) for path in normal} & {_digest(path) for path in anomalous} - {None}
-    if both:
+    if both := known & usual:
         raise CalibrationError(f"{len(both)} image(s) are marked normal and anomalous. Decide for one, then try again.")
 
 

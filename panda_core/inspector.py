@@ -158,7 +158,8 @@ class Inspector:
 
         With ``roi`` as `inspect_within`, one by one. Raises RoiError, and TypeError where ``items`` is a single image.
         """
-        if isinstance(items, str | Path | bytes | np.ndarray):  # whose letters, or rows of pixels, would be taken for images
+        alone = isinstance(items, str | Path | bytes) or (isinstance(items, np.ndarray) and items.ndim in (2, 3))
+        if alone:  # its letters, or rows of pixels, would be taken for images
             one = f"path {str(items)!r}" if isinstance(items, str | Path) else type(items).__name__
             raise TypeError(f"inspect_many takes several images, not the one {one}. Write inspect_many([image]), or inspect(image).")
         if roi is not None:

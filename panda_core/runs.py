@@ -22,9 +22,8 @@ import os
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from filelock import FileLock, Timeout
 
@@ -33,40 +32,14 @@ from panda_core.durable import read_object, replace_text
 from panda_core.errors import PandaError, TrainingError
 from panda_core.events import EventReader, append_event, cut_torn_tail, plain
 from panda_core.locks import is_held
+from panda_core.run_status import RunStatus, State
 from panda_core.version import installed_version
 
 KILLED = "Stopped. Resume goes on from the last checkpoint."
 """What is said of a training that was asked to stop and killed."""
-State = Literal["created", "queued", "running", "done", "stopped", "failed", "interrupted"]
 
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for alive.lock: a reader's probe holds it for an instant, and a worker that does not wait would be refused by it."""
-LAUNCH_GRACE = 30.0
-"""Seconds after which a run that was created and never begun reads as interrupted: starting Python on a busy machine takes a while."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunStatus:
-    """Where a training stands, as last written; "interrupted" is never written, it is concluded from a free lock.
-
-    "queued": the process lives and waits for the device.
-    """
-
-    state: State
-    detail: str = ""
-    """One sentence for the person; empty when there is nothing to say."""
-    step: int = 0
-    total: int = 0
-    """Steps of the whole training; 0 before it is known."""
-    updated: float = 0.0
-    """Unix time of the last write."""
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    """What else the writer added (JSON types)."""
-
-    @property
-    def over(self) -> bool:
-        """Whether no process works on this run any more; all but "done" can be resumed."""
-        return self.state in ("done", "stopped", "failed", "interrupted")
 
 
 class RunDir:
@@ -130,6 +103,7 @@ class RunDir:
         who named the wrong data folder corrects the command and runs it again.
         """
         path = Path(path).resolve()
+        cls._refuse_begun(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -146,13 +120,17 @@ class RunDir:
             "config": config.to_dict(),
         }
         run = cls._of(path, header)
-        with run.hold():  # of several that make a run here at the same time, one finds nothing yet
-            there = cls.open(path) if (path / "config.json").exists() else None
-            if there and (there._last_status().state != "failed" or there.events_path.exists()):
-                raise TrainingError(f"{path} already holds a run. Choose another folder, or go on: panda train --run {path} --resume")
+        with run._locked():  # of several that make a run here at the same time, one finds nothing yet
+            cls._refuse_begun(path)
             replace_text(path / "config.json", json.dumps(header, indent=2, ensure_ascii=False), durable=True)
             run.write_status("created")
         return run
+
+    @classmethod
+    def _refuse_begun(cls, path: Path) -> None:
+        there = cls.open(path) if (path / "config.json").exists() else None
+        if there and (there._last_status().state != "failed" or there.events_path.exists()):
+            raise TrainingError(f"{path} already holds a run. Choose another folder, or go on: panda train --run {path} --resume")
 
     @classmethod
     def open(cls, path: str | Path) -> RunDir:
@@ -216,10 +194,10 @@ class RunDir:
     def status(self) -> RunStatus:
         """The last status; a run that should live and that nobody works on reads as "interrupted". Raises TrainingError when damaged."""
         status = self._last_status()
-        if not _claims_life(status) or self.alive():
+        if not status.claims_life or self.alive():
             return status
         status = self._last_status()  # the process may have finished between the read and the probe
-        if not _claims_life(status):
+        if not status.claims_life:
             return status
         state: State = "interrupted"
         detail = "The process ended without saying so (killed, or the machine went down). Resume goes on from the last checkpoint."
@@ -234,11 +212,7 @@ class RunDir:
         return self._lock.is_locked or is_held(self.path / "alive.lock")
 
     @contextmanager
-    def hold(self) -> Iterator[RunDir]:
-        """Be the one process that trains here; may be nested. Letting go also clears a request to cancel, which has been met.
-
-        Raises TrainingError when another process trains here.
-        """
+    def _locked(self) -> Iterator[None]:
         try:
             self._lock.acquire(timeout=LOCK_TIMEOUT)
         except Timeout as error:
@@ -246,14 +220,25 @@ class RunDir:
         except OSError as error:
             raise TrainingError(f"{self.path} cannot be written ({error.strerror}). Look at its permissions.") from error
         try:
-            if self._lock.lock_counter == 1:
-                (self.path / "pid").write_text(str(os.getpid()), encoding="ascii")
-            yield self
+            yield
         finally:
-            if self._lock.lock_counter == 1:
-                self.clear_cancel()
-                (self.path / "pid").unlink(missing_ok=True)
             self._lock.release()
+
+    @contextmanager
+    def hold(self) -> Iterator[RunDir]:
+        """Be the one process that trains here; may be nested. Letting go also clears a request to cancel, which has been met.
+
+        Raises TrainingError when another process trains here, or the folder cannot be written.
+        """
+        with self._locked():
+            try:
+                if self._lock.lock_counter == 1:
+                    (self.path / "pid").write_text(str(os.getpid()), encoding="ascii")
+                yield self
+            finally:
+                if self._lock.lock_counter == 1:
+                    self.clear_cancel()
+                    (self.path / "pid").unlink(missing_ok=True)
 
     def holder(self) -> int | None:
         """The process that trains here; None where nobody does, or it has not said so yet."""
@@ -292,8 +277,3 @@ class RunDir:
         if state not in get_args(State):
             raise TrainingError(f"{path}: unknown state {state!r}; known are {', '.join(get_args(State))}.")
         return RunStatus(state, str(detail), int(step), int(total), float(updated), content)
-
-
-def _claims_life(status: RunStatus) -> bool:
-    late = status.state == "created" and 0 < status.updated < time.time() - LAUNCH_GRACE
-    return late or status.state in ("queued", "running")

@@ -29,7 +29,8 @@ from panda_core.config import Config
 from panda_core.durable import read_object, replace_text
 from panda_core.errors import ConfigError, FolderError, TrainingError
 from panda_core.locks import is_held
-from panda_core.runs import LAUNCH_GRACE, LOCK_TIMEOUT
+from panda_core.run_status import LAUNCH_GRACE
+from panda_core.runs import LOCK_TIMEOUT
 
 MOST_TRIALS = 64
 """A larger grid would take days on the machines this is made for."""

@@ -20,6 +20,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from panda_core.checkpoint import check_place
 from panda_core.config import Config
 from panda_core.data.batches import Batches
 from panda_core.data.depth import stretch_for
@@ -114,6 +115,7 @@ class _Stages:
                 self.watch.close()
 
     def _go(self) -> Outcome:
+        check_place(self.run.model_path)  # what would end a training after its last step
         before = self.run.events()
         started = time.time() - _worked(before)
         self.say("scan", "Reading the folder.")

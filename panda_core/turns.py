@@ -56,6 +56,8 @@ def _taken(lock: FileLock) -> bool:
         lock.acquire(timeout=0.05)
     except Timeout:
         return False
+    except OSError:  # another person's, which may not be opened: nobody can wait for it
+        return True
     return True
 
 

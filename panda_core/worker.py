@@ -30,19 +30,20 @@ def work(
     Every error is written to the run's status before it is raised: a PandaError with its own sentence, anything else as a
     BrokenOffError that says what is known, with the traceback on stderr. A run that is done is refused and left as it is.
     """
-    run.require_unfinished()
     if low_priority:
         step_back()
     if devices * machines > 1 and is_helper_process():
         return _train(run, device, devices, machines)
     alone = devices * machines == 1  # a process of several that stopped by itself would leave the others waiting for it
-    with run.hold(), stop_signals(run.cancel) if alone else nullcontext(), _said(run), device_turn(run, device, run.cancelled) as free:
-        if not free:
-            run.write_status("stopped", detail="Stopped before it began. Start it with Resume.")
-            return "stopped"
-        # Importing torch takes seconds in which a person wants to see that something happens.
-        run.write_status("running", detail="Loading the networks.", stage="load")
-        return _train(run, device, devices, machines)
+    with run.hold():
+        run.require_unfinished()  # before anything is written down: another process may just have ended it
+        with stop_signals(run.cancel) if alone else nullcontext(), _said(run), device_turn(run, device, run.cancelled) as free:
+            if not free:
+                run.write_status("stopped", detail="Stopped before it began. Start it with Resume.")
+                return "stopped"
+            # Importing torch takes seconds in which a person wants to see that something happens.
+            run.write_status("running", detail="Loading the networks.", stage="load")
+            return _train(run, device, devices, machines)
 
 
 def _train(run: RunDir, device: str, devices: int, machines: int) -> Literal["done", "stopped"]:

@@ -17,7 +17,6 @@ import pytest
 from filelock import Timeout
 
 from panda_core import jobs as jobs_module
-from panda_core import runs as runs_module
 from panda_core.errors import TrainingError
 from panda_core.jobs import DamagedRun, Jobs
 from panda_core.presets import preset
@@ -206,7 +205,7 @@ def test_a_job_that_never_began_reads_as_interrupted_after_a_while(
 ) -> None:
     run = jobs.start(tmp_path, TINY, name="a")
     assert run.status().state == "created"
-    monkeypatch.setattr(runs_module, "LAUNCH_GRACE", -1.0)
+    monkeypatch.setattr("panda_core.run_status.LAUNCH_GRACE", -1.0)
     status = run.status()
     assert status.state == "interrupted" and "never began" in status.detail
 

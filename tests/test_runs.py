@@ -19,7 +19,8 @@ from panda_core import runs
 from panda_core.errors import TrainingError
 from panda_core.events import EventReader
 from panda_core.presets import preset
-from panda_core.runs import RunDir, RunStatus
+from panda_core.run_status import RunStatus
+from panda_core.runs import RunDir
 
 HOLD_AND_WAIT = """
 import sys, time
@@ -293,3 +294,10 @@ def test_a_run_folder_that_cannot_be_written_is_said_in_a_sentence(run: RunDir, 
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     with pytest.raises(TrainingError, match=r"cannot be written \(Permission denied\)"), run.hold():
         pass
+
+
+def test_who_is_refused_a_folder_leaves_a_request_to_stop_alone(run: RunDir, tmp_path: Path) -> None:
+    run.cancel()
+    with pytest.raises(TrainingError, match="already holds a run"):
+        RunDir.create(run.path, preset("tiny"), tmp_path)
+    assert run.cancelled() and not (run.path / "pid").exists()

@@ -10,7 +10,7 @@ import pytest
 from panda_core import searches as searches_module
 from panda_core.errors import ConfigError, FolderError, TrainingError
 from panda_core.presets import preset
-from panda_core.runs import LAUNCH_GRACE
+from panda_core.run_status import LAUNCH_GRACE
 from panda_core.searches import Searches
 from panda_core.sweep import Sweep
 

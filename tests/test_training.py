@@ -22,7 +22,7 @@ from panda_core.config import Config
 from panda_core.data.batches import Batches
 from panda_core.data.images import list_images
 from panda_core.detectors import DETECTORS, build_detector
-from panda_core.errors import TrainingError
+from panda_core.errors import ModelError, TrainingError
 from panda_core.presets import preset
 from panda_core.resume import load_state, save_state
 from panda_core.runs import RunDir
@@ -201,6 +201,28 @@ def test_a_run_that_is_done_is_not_trained_again(tiny_run: RunDir) -> None:
         with pytest.raises(TrainingError, match="nothing to go on with"):
             train(tiny_run, device="cpu")
     assert tiny_run.status().state == "done" and {path.name: path.read_bytes() for path in tiny_run.model_path.iterdir()} == before
+
+
+def test_a_place_that_the_model_cannot_take_is_said_before_the_first_step(toy_folder: Path, tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run", preset("tiny"), toy_folder)
+    run.model_path.mkdir()
+    (run.model_path / "notes.txt").write_text("mine")
+    with pytest.raises(ModelError, match="is not empty and no model"):
+        run_training(run, device="cpu")
+    assert not [event for event in run.events() if event["event"] == "step"] and run.status().state == "failed"
+
+
+def test_a_run_that_another_process_has_just_ended_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, honest = RunDir.create(tmp_path / "run", preset("tiny"), tmp_path), RunDir.hold
+
+    def hold(self: RunDir) -> Any:
+        self.write_status("done")  # by the other, while we waited for it to let go
+        return honest(self)
+
+    monkeypatch.setattr(RunDir, "hold", hold)
+    with pytest.raises(TrainingError, match="nothing to go on with"):
+        work(run, device="cpu")
+    assert run.status().state == "done"
 
 
 def test_a_failed_training_says_why_and_leaves_no_model(tmp_path: Path) -> None:

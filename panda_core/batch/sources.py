@@ -79,11 +79,12 @@ def open_folder(folder: str | Path, roots: Sequence[Path]) -> Source:
     Raises FolderError: no folder, outside the roots, no or too many images.
     """
     place = open_place(str(folder), roots, wanted="a folder with images", error=FolderError)
-    found = list_images(place)
+    skipped: list[tuple[Path, str]] = []
+    found = list_images(place, skipped=skipped)
     allowed = [root.resolve() for root in roots]
     lying = [path for path in found if lies_within(_followed(path), allowed)]
     kept, left_out = choose(place, lying)
-    note = " ".join(filter(None, [_left_out(len(found) - len(lying)), _not_chosen(place, left_out)]))
+    note = " ".join(filter(None, [_left_out(len(found) - len(lying)), _not_chosen(place, left_out), _not_entered(place, skipped)]))
     _check_count(len(kept), note or f"{place} holds no images. JPEG, PNG, WebP, BMP, TIFF, GIF and DICOM files are read.")
     return Source(_shown(place), tuple(kept), tuple(_shown(path.relative_to(place)) for path in kept), note)
 
@@ -250,6 +251,11 @@ def _left_out(count: int) -> str:
     return (
         f"{count} linked image{' was' if count == 1 else 's were'} left out: the link points outside the allowed folders." if count else ""
     )
+
+
+def _not_entered(folder: Path, skipped: Sequence[tuple[Path, str]]) -> str:
+    """What to say of folders inside that were not looked into."""
+    return " ".join(f"Left out: {_shown(place.relative_to(folder))} {reason}." for place, reason in skipped[:3])
 
 
 def _not_chosen(place: Path, left_out: Mapping[Path, tuple[int, str]]) -> str:

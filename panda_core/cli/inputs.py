@@ -20,7 +20,10 @@ def find_inputs(path: Path, out: Path | None) -> list[Path]:
         if path.parent.resolve() in written:
             raise FolderError(f"{path} lies where --out {out} writes its pictures. Choose another --out folder.")
         return [path]
-    kept, left_out = choose(path, list_images(path), written)
+    skipped: list[tuple[Path, str]] = []
+    kept, left_out = choose(path, list_images(path, skipped=skipped), written)
+    for place, reason in skipped:
+        ERR.print(f"Left out: {place} {reason}.")
     for place, (count, what) in left_out.items():
         ERR.print(f"Left out: {count} image{'' if count == 1 else 's'} in {place}, {what}.")
     if not kept:

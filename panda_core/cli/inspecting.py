@@ -63,7 +63,7 @@ def inspect(
     records: list[dict[str, Any]] = []
     try:
         # SIGTERM, too: whoever runs it in a container stops it so.
-        with progress("Inspecting") as update, stop_signals() as stopped:
+        with progress("Inspecting") as update, stop_signals(_stopping) as stopped:
             for source, result in zip(paths, inspector.inspect_many(paths, batch=batch, roi=within), strict=True):
                 if isinstance(result, ImageError) and not folder:
                     raise result
@@ -89,6 +89,10 @@ def inspect(
         OUT.print(_table(records))
     if all("error" in entry for entry in records):
         raise click.exceptions.Exit(1)
+
+
+def _stopping() -> None:
+    ERR.print("Stopping after the images that the network is looking at…")
 
 
 def _table(records: list[dict[str, Any]]) -> Table:

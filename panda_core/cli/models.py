@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 
 from panda_core import model_archive, own_models
-from panda_core.card import find_model, known_as, list_models, read_card
+from panda_core.card import list_models, read_card
 from panda_core.cli.console import ERR, OUT, PATH, json_option, print_json
 from panda_core.errors import ModelError
 from panda_core.places import NO_MODELS
@@ -112,7 +112,7 @@ def export(model: str, out: Path | None, as_json: bool) -> None:
     """Write MODEL as one zip file, for another computer: panda models import FILE. A file that exists is not replaced.
 
     With a FILE that ends in .onnx, write it for programs without PANDA Inspector instead: pixels in, score and anomaly map out. The file
-    is kept only if it answers like the model itself. It needs pip install -r requirements-onnx.txt, and takes about a minute.
+    is kept only if it answers like the model itself. It needs pip install -r requirements-onnx.txt, and takes a minute or two.
 
     \b
     Example:  panda models export leaf --out leaf.zip
@@ -130,15 +130,15 @@ def export(model: str, out: Path | None, as_json: bool) -> None:
 
 def _export_onnx(model: str, file: Path, as_json: bool) -> None:
     from panda_core.portable.onnx_file import export_onnx
-    from panda_core.roi import has_roi
 
     found = export_onnx(model, file)
     if as_json:
-        print_json({"name": file.name, "path": str(file.resolve()), "score_deviation": found.score, "map_deviation": found.anomaly_map})
+        deviation = {"score_deviation": found.score, "map_deviation": found.anomaly_map, "region_ignored": found.region_ignored}
+        print_json({"name": file.name, "path": str(file.resolve()), **deviation})
         return
     _tell(False, "Wrote", file)
     ERR.print(f"On {found.images} drawn pictures its scores are within {found.score:.2g} of the model's own.")
-    if has_roi(known_as(find_model(model))):
+    if found.region_ignored:
         ERR.print("The region of interest that was drawn for it is not in the file: it judges whole images.")
 
 

@@ -54,12 +54,12 @@ def array_image(values: Any, *, deep: Stretch = stretch) -> Picture:
     is_array = isinstance(values, np.ndarray)
     channels = values.shape[2] if is_array and values.ndim == 3 else 1
     fits = is_array and values.ndim in (2, 3) and 0 not in values.shape and channels in (1, 3, 4)
-    if not fits or values.dtype not in (np.uint8, np.uint16, np.int16) or (channels == 4 and values.dtype != np.uint8):
+    if not fits or values.dtype.str[1:] not in ("u1", "u2", "i2") or (channels == 4 and values.dtype != np.uint8):
         got = f"{values.dtype} of shape {values.shape}" if is_array else type(values).__name__
         raise ImageError("array", f"expected uint8 or 16 bits, of shape H x W, H x W x 1 or H x W x 3 (RGB), or RGBA in uint8; got {got}.")
     if values.dtype != np.uint8:
         try:
-            values = deep(values)
+            values = deep(values.astype(values.dtype.newbyteorder("=")))
         except RefusedError as refusal:
             raise ImageError("array", str(refusal)) from None
     if channels == 1:
@@ -108,19 +108,22 @@ def pixels_of(path: str | Path) -> int:
         return os.path.getsize(path)
 
 
-def list_images(folder: str | Path, *, recursive: bool = True) -> list[Path]:
+def list_images(folder: str | Path, *, recursive: bool = True, skipped: list[tuple[Path, str]] | None = None) -> list[Path]:
     """Files with one of IMAGE_SUFFIXES in natural order (img2 before img10); hidden files and folders are left out.
 
-    Links to folders are followed, each folder once. Broken links and pipes are listed, too: `read_image` opens neither and says what is
-    wrong with them. Raises FolderError if the folder is missing, or it or one inside cannot be read.
+    Links to folders are not followed: an image would have several names, and lie where nobody looked. They, and folders inside that
+    cannot be read, are added to ``skipped`` with the reason. Broken links and pipes are listed: `read_image` opens neither and says what
+    is wrong with them. Raises FolderError if the folder is missing or cannot be read.
     """
     root = Path(folder)
     if not root.is_dir():
         raise FolderError(f"{root} is not a folder. Give the path of a folder with images.")
     try:
-        names = _walk(root) if recursive else os.listdir(root)
+        names = os.listdir(root)
     except OSError as error:
-        raise FolderError(f"{error.filename or root} cannot be read: {error.strerror}. Check its permissions.") from error
+        raise FolderError(f"{root} cannot be read: {error.strerror}. Check its permissions.") from error
+    if recursive:
+        names = _walk(root, [] if skipped is None else skipped)
     found = [root / name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES and not Path(name).name.startswith(".")]
     return sorted((path for path in found if not os.path.isdir(path)), key=lambda path: _natural(path.relative_to(root).as_posix()))
 
@@ -130,19 +133,14 @@ def content_hash(path: str | Path) -> str:
     return hashlib.sha256(_load(path)).hexdigest()
 
 
-def _walk(root: Path) -> list[str]:
-    def refuse(error: OSError) -> None:
-        raise error  # or what lies in the folder would be missing without a word
+def _walk(root: Path, skipped: list[tuple[Path, str]]) -> list[str]:
+    def skip(error: OSError) -> None:
+        skipped.append((Path(error.filename), f"cannot be read: {error.strerror}"))
 
     names: list[str] = []
-    seen: set[str] = set()
-    for place, folders, files in os.walk(root, onerror=refuse, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:  # a link to where we were
-            folders.clear()
-            continue
-        seen.add(real)
+    for place, folders, files in os.walk(root, onerror=skip):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        skipped += [(Path(place, name), "is a link to a folder") for name in folders if os.path.islink(os.path.join(place, name))]
         names += [os.path.relpath(os.path.join(place, name), root) for name in files]
     return names
 

@@ -30,7 +30,7 @@ class ResultsFolder:
                 file.unlink(missing_ok=True)
             for part in PARTS.values():
                 (folder / part).mkdir(parents=True, exist_ok=True)
-            self.write(())  # from now on the pictures are known to be ours, however this run ends
+            self.write(())  # an inspection of the folder above leaves the pictures out, however this run ends
         except OSError as error:
             raise PandaError(f"{folder} cannot be written: {error.strerror}. Choose another --out folder.") from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +17,9 @@ from panda_core.card import Card, find_listed, list_models, read_card
 from panda_core.data.depth import range_said
 from panda_core.errors import ModelError
 
+LONGEST_EXPORT = 900
+"""Seconds that writing an ONNX file may take."""
+REGION_IGNORED = "The region of interest drawn for it is not in the file: it judges whole images."
 Publish = Callable[[Path], str | None]
 
 
@@ -32,12 +37,22 @@ class ModelsDesk:
     def export(self, model: str, place: Path, *, onnx: bool = False) -> dict[str, Any]:
         """The model as one file for download, a zip or ONNX, written into ``place``. Raises ModelError."""
         file = place / f"{find_listed(model).name}.{'onnx' if onnx else 'zip'}"
-        if onnx:
-            with self._writing:
-                _write_onnx(find_listed(model), file)
-        else:
+        note = self._write_onnx(find_listed(model), file) if onnx else ""
+        if not onnx:
             model_archive.export_model(model, file)
-        return {"download": self._publish(file), "name": file.name}
+        return {"download": self._publish(file), "name": file.name, "note": note}
+
+    def _write_onnx(self, folder: Path, file: Path) -> str:
+        """By the command, as a process of its own, for the exporter keeps Python busy for a minute; returns what is to be said of it."""
+        if not self._writing.acquire(blocking=False):
+            raise ModelError("Another model is being written as ONNX. Try again when that is done, in a minute or two.")
+        try:
+            said = _run("models", "export", os.fspath(folder), "--out", os.fspath(file), "--json")
+        finally:
+            self._writing.release()
+        return (
+            "The region of interest drawn for it is not in the file: it judges whole images." if json.loads(said)["region_ignored"] else ""
+        )
 
     def act(self, what: str, model: str, name: str) -> dict[str, Any]:
         """Do one of rename, copy, delete, restore (whose ``model`` is the token of a deleted one), default. Raises PandaError."""
@@ -57,12 +72,25 @@ class ModelsDesk:
         raise ModelError("Something else was asked for than this page offers. Load it again.")
 
 
-def _write_onnx(folder: Path, file: Path) -> None:
-    """By the command, as a process of its own: the exporter keeps Python busy for a minute, in which the page has images to answer for."""
-    command = [sys.executable, "-m", "panda_core", "models", "export", os.fspath(folder), "--out", os.fspath(file)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode:
-        raise ModelError(done.stderr.strip().removeprefix("Error: ") or "The ONNX file could not be written; the process was ended.")
+def _run(*arguments: str) -> str:
+    """What a command of ours prints, which ends with this program. Raises ModelError with its last line where it fails."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-m", "panda_core", *arguments], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, errors="replace"
+    ) as process:
+        atexit.register(process.kill)
+        try:
+            printed, complaint = process.communicate(timeout=LONGEST_EXPORT)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            minutes = LONGEST_EXPORT // 60
+            raise ModelError(f"The ONNX file was not written within {minutes} minutes. Try the command: panda models export") from error
+        finally:
+            atexit.unregister(process.kill)
+    if process.returncode:
+        lines = complaint.strip().splitlines() or ["The ONNX file could not be written; the process was ended."]
+        raise ModelError(lines[-1].removeprefix("Error: "))
+    return printed
 
 
 def _entry(folder: Path) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from panda_core.events import EventReader, plain
 from panda_core.history.copies import draw_thumbnail
 from panda_core.jobs import DamagedRun, Jobs
 from panda_core.own_models import add_model, free_name
-from panda_core.runs import RunDir, RunStatus
+from panda_core.run_status import RunStatus
+from panda_core.runs import RunDir
 from panda_core.ui.train_form import configuration, named
 from panda_core.ui.train_news import Publish, log_tail, tell
 from panda_core.ui.uploads import field

@@ -333,19 +333,13 @@ def test_the_content_hash_follows_the_bytes_not_the_name(tmp_path: Path) -> None
         content_hash(tmp_path / "d")
 
 
-def test_links_to_folders_are_followed_each_folder_once(tmp_path: Path, draw: Draw) -> None:
-    for place in ("photos", "elsewhere/deep"):
-        (tmp_path / place).mkdir(parents=True)
-        cv2.imwrite(str(tmp_path / place / "a.png"), draw(1))
-    (tmp_path / "photos" / "linked").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "photos" / "again").symlink_to(tmp_path / "elsewhere" / "deep")
-    (tmp_path / "elsewhere" / "deep" / "back").symlink_to(tmp_path / "photos")
-    found = list_images(tmp_path / "photos")
-    assert sorted(path.resolve() for path in found) == [tmp_path / "elsewhere/deep/a.png", tmp_path / "photos/a.png"]
-
-
-def test_a_folder_inside_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "locked").mkdir()
+def test_folders_that_are_not_looked_into_are_named(tmp_path: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "photos"
+    for place in (root, root / "locked", tmp_path / "elsewhere"):
+        place.mkdir()
+        cv2.imwrite(str(place / "a.png"), draw(1))
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "back").symlink_to(root)
     honest = os.scandir
 
     def scandir(place: str) -> Any:
@@ -354,5 +348,10 @@ def test_a_folder_inside_that_cannot_be_read_is_named(tmp_path: Path, monkeypatc
         return honest(place)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    with pytest.raises(FolderError, match=r"locked cannot be read: Permission denied"):
-        list_images(tmp_path)
+    skipped: list[tuple[Path, str]] = []
+    assert list_images(root, skipped=skipped) == list_images(root) == [root / "a.png"]
+    assert dict(skipped) == {
+        root / "linked": "is a link to a folder",
+        root / "back": "is a link to a folder",
+        root / "locked": "cannot be read: Permission denied",
+    }

@@ -125,7 +125,10 @@ def test_leaving_an_error_out_leaves_its_map_out(inspector: Inspector, good: lis
 def test_copies_of_an_image_count_once(inspector: Inspector, good: list[Path], scars: list[Path], tmp_path: Path) -> None:
     copies = [Path(shutil.copy(path, tmp_path / f"{number}{path.name}")) for number in range(3) for path in good]
     scoring = ScoringConfig(boundary="tail")
-    found, once = (calibrate(inspector.model, paths, scoring=scoring) for paths in (copies, good))
+    counted: list[tuple[int, int]] = []
+    found = calibrate(inspector.model, copies, scoring=scoring, on_progress=lambda done, total: counted.append((done, total)))
+    once = calibrate(inspector.model, good, scoring=scoring)
+    assert counted == [(number, len(good)) for number in range(1, len(good) + 1)]
     assert found.count == once.count == len(good) and found.boundary == once.boundary and found.fingerprint == once.fingerprint
     known = [Path(shutil.copy(scars[0], tmp_path / f"{number}.png")) for number in range(4)]
     assert calibrate(inspector.model, good, anomalous_paths=known, scoring=ScoringConfig()).source != "labelled", "one anomaly, four times"
@@ -134,3 +137,5 @@ def test_copies_of_an_image_count_once(inspector: Inspector, good: list[Path], s
 def test_an_image_cannot_be_normal_and_anomalous(inspector: Inspector, good: list[Path], scars: list[Path]) -> None:
     with pytest.raises(CalibrationError, match="1 image"):
         calibrate(inspector.model, good, anomalous_paths=[*scars, good[0]], scoring=ScoringConfig())
+    tail = ScoringConfig(boundary="tail")  # which looks at no anomaly
+    assert calibrate(inspector.model, good, anomalous_paths=[*scars, good[0]], scoring=tail).boundary.kind == "tail"

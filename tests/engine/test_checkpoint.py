@@ -442,6 +442,6 @@ def test_a_model_takes_no_place_where_something_else_lies(tiny_model: Path, tmp_
     file = place / other if other else place
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("mine")
-    with pytest.raises(ModelError, match="Choose another folder"):
+    with pytest.raises(ModelError, match="choose another folder"):
         save_model(place, load_model(tiny_model))
     assert file.read_text() == "mine" and [path.name for path in tmp_path.iterdir()] == ["place"]

@@ -67,6 +67,8 @@ def test_too_few_or_contradicting_marks_are_refused_with_what_to_do(
         recalibrate(tiny_model, normal, anomalous[:3], out)
     with pytest.raises(CalibrationError, match=r"1 image marked normal can be used.*Mark 9 more.*key N"):
         recalibrate(tiny_model, normal[:1], anomalous, out)
+    with pytest.raises(CalibrationError, match=r"5 images marked normal can be used"):  # the same ones twice
+        recalibrate(tiny_model, normal[:5] * 2, anomalous, out)
     with pytest.raises(CalibrationError, match="marked normal and anomalous"):
         recalibrate(tiny_model, normal, [*anomalous, normal[0]], out)
     assert not out.exists()

@@ -91,7 +91,15 @@ def test_the_content_of_a_file_scores_as_the_file(inspector: Inspector, toy_fold
 def test_an_array_of_16_bits_scores_as_its_file(inspector: Inspector, normal_pictures: list[np.ndarray], tmp_path: Path) -> None:
     deep = normal_pictures[0].astype(np.uint16) * 40 + 1000
     cv2.imwrite(str(tmp_path / "deep.png"), deep[:, :, ::-1])
-    assert inspector.inspect(deep).score == inspector.inspect(tmp_path / "deep.png").score
+    wanted = inspector.inspect(tmp_path / "deep.png").score
+    assert inspector.inspect(deep).score == inspector.inspect(deep.astype(">u2")).score == wanted
+
+
+def test_an_array_of_many_images_is_many(inspector: Inspector, normal_pictures: list[np.ndarray]) -> None:
+    wanted = [inspector.inspect(image).score for image in normal_pictures[:3]]
+    assert [one.score for one in inspector.inspect_many(np.stack(normal_pictures[:3])) if isinstance(one, Inspection)] == pytest.approx(
+        wanted, rel=1e-4
+    )
 
 
 def test_an_inspector_can_be_sent_to_another_process(inspector: Inspector, normal_pictures: list[np.ndarray]) -> None:

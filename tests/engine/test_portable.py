@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from panda_core.inspection import OperatingPoint, Picture
 from panda_core.inspector import Inspector
 from panda_core.portable import onnx_file
 from panda_core.portable.graph import Answer, PortableGraph, prepared
-from panda_core.roi import RegionOfInterest, Shape, save_roi
+from panda_core.roi import RegionOfInterest, Shape, has_roi, save_roi
 from panda_core.scoring.decision import decide
 from panda_core.scoring.maps import resize_map
 
@@ -117,22 +117,32 @@ def test_pixels_reach_the_graph_as_they_reach_the_engine(side: int, height: int,
     assert off.max() < 1.01 and (off > 0.5).mean() < (0.01 if min(height, width) > 9 else 0.15)
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"), [("other", "engine gives .* It was not kept"), ("text", "cannot run it .* It was not kept")]
-)
-def test_a_file_that_answers_otherwise_or_not_at_all_is_not_kept(
-    tiny_model: Path, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, sentence: str
+WRONG: dict[str, Callable[[Answer], Answer]] = {
+    "score": lambda said: said._replace(score=said.score + 0.05),
+    "p_value": lambda said: said._replace(p_value=said.p_value + 0.5),
+    "anomaly_map": lambda said: said._replace(anomaly_map=said.anomaly_map * np.nan),
+    "reconstruction": lambda said: said._replace(reconstruction=said.reconstruction // 2),
+    "errors": lambda said: said._replace(errors=said.errors * 1.1),
+}
+
+
+@pytest.mark.parametrize("field", WRONG)
+def test_a_file_that_answers_otherwise_is_not_kept(
+    tiny_model: Path, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
-    model = load_model(tiny_model)
-    assert model.calibration is not None
-    shifted = {name: replace(stats, mu=stats.mu + stats.sigma) for name, stats in model.calibration.errors.items()}
-    save_model(tmp_path / "shifted", replace(model, calibration=replace(model.calibration, errors=shifted)))
-    wrong = written.read_bytes() if content == "other" else b"text"
-    monkeypatch.setattr(onnx_file, "_write", lambda graph, metadata, path: path.write_bytes(wrong))
-    (tmp_path / "out").mkdir()
-    with pytest.raises(ModelError, match=sentence):
-        onnx_file.export_onnx(tmp_path / "shifted", tmp_path / "out" / "discs.onnx")
-    assert not list((tmp_path / "out").iterdir())
+    honest = onnx_file._answers
+    monkeypatch.setattr(onnx_file, "_write", lambda graph, metadata, path: path.write_bytes(written.read_bytes()))
+    monkeypatch.setattr(onnx_file, "_answers", lambda path, groups: [list(WRONG[field](Answer(*said))) for said in honest(path, groups)])
+    with pytest.raises(ModelError, match=f"has another .*{field}.* than .* It was not kept"):
+        onnx_file.export_onnx(tiny_model, tmp_path / "discs.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_run_is_not_kept(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_file, "_write", lambda graph, metadata, path: path.write_bytes(b"text"))
+    with pytest.raises(ModelError, match=r"cannot run it .* It was not kept"):
+        onnx_file.export_onnx(tiny_model, tmp_path / "discs.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_onnx_has_no_word_for_is_refused(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,13 +177,13 @@ def test_the_command_writes_it_says_how_close_it_is_and_what_is_not_in_it(
     capsys: Captured, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PANDA_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, file: onnx_file.Deviation(0.0012, 0.03, 3))
+    monkeypatch.setattr(onnx_file, "export_onnx", lambda model, file: onnx_file.Deviation(0.0012, 0.03, 5, has_roi(model)))
     own_models.add_model(tiny_model, "parts")
     save_roi("parts", RegionOfInterest((Shape("rectangle", "include", ((0.1, 0.1), (0.9, 0.9))),)))
     code, out, err = call(capsys, "models", "export", "parts", "--out", tmp_path / "parts.onnx")
     assert code == 0 and not out and "within 0.0012" in err and "region of interest" in err
     found = call_json(capsys, "models", "export", "parts", "--out", tmp_path / "parts.ONNX")
-    assert found["score_deviation"] == 0.0012 and found["map_deviation"] == 0.03
+    assert found["score_deviation"] == 0.0012 and found["map_deviation"] == 0.03 and found["region_ignored"]
     (tmp_path / "there.onnx").write_text("mine")
     code, _, err = call(capsys, "models", "export", "parts", "--out", tmp_path / "there.onnx")
     assert code == 2 and "exists" in err and (tmp_path / "there.onnx").read_text() == "mine"

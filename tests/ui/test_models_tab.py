@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 import pytest
@@ -109,20 +109,40 @@ def test_what_may_not_be_is_answered_in_words_and_changes_nothing(tab: ModelsTab
     assert rows(tab) == before
 
 
-def test_a_model_goes_out_for_other_programs_by_the_command(tab: ModelsTab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        said.append(command)
-        Path(command[-1]).write_text("a graph")
-        return subprocess.CompletedProcess(command, ended, stderr="Error: Too little room.\n")
+class Command:
+    """In the place of the process that writes an ONNX file."""
 
-    said: list[list[str]] = []
-    monkeypatch.setattr(subprocess, "run", run)
-    ended = 0
+    ended, said = 0, ""
+    commands: ClassVar[list[list[str]]] = []
+
+    def __init__(self, command: list[str], **_: Any) -> None:
+        self.commands.append(command)
+        self.returncode = self.ended
+        Path(command[-2]).write_text("a graph")
+
+    def __enter__(self) -> Command:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        return json.dumps({"region_ignored": True}), self.said
+
+    def kill(self) -> None:
+        pass
+
+
+def test_a_model_goes_out_for_other_programs_by_the_command(tab: ModelsTab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", Command)
     packed = call(tab, "pack", id="discs", onnx=True)
-    assert packed["name"] == "discs.onnx" and Path(packed["download"]).read_text() == "a graph"
-    assert said[0][1:-1] == ["-m", "panda_core", "models", "export", str(find_model("discs")), "--out"]
-    ended = 2
+    assert packed["name"] == "discs.onnx" and Path(packed["download"]).read_text() == "a graph" and "judges whole images" in packed["note"]
+    assert Command.commands[-1][1:6] == ["-m", "panda_core", "models", "export", str(find_model("discs"))]
+    monkeypatch.setattr(Command, "ended", 2)
+    monkeypatch.setattr(Command, "said", "a line of a library\nError: Too little room.\n")
     assert call(tab, "pack", id="discs", onnx=True)["error"] == "Too little room."
+    tab.desk._writing.acquire()
+    assert "being written" in call(tab, "pack", id="discs", onnx=True)["error"], "and nobody waits for another's minute"
 
 
 def test_a_model_goes_out_as_a_file_and_comes_back(tab: ModelsTab) -> None:

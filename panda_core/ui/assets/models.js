@@ -5,7 +5,7 @@ import {createTable} from './table.js';
 import {bytes} from './train_words.js';
 import {node, served} from './text.js';
 
-const ONNX = {title: 'One file for programs without PANDA Inspector: pixels in, score and anomaly map out. Takes about a minute.', meanwhile: 'Writing ONNX…'};
+const ONNX = {title: 'One file for programs without PANDA Inspector: pixels in, score and anomaly map out. Takes a minute or two.', meanwhile: 'Writing ONNX…'};
 const IDLE = 4000; // ms between two questions while the tab is in sight: a training may have given a new model
 
 export function mount({element, trigger, server, upload}) {
@@ -134,6 +134,7 @@ class Models {
 
   async pack(id, onnx = false) {
     const answer = await this.ask('pack', {id, onnx});
+    if (answer?.note) this.say(answer.note);
     if (answer) node('a', {href: served(answer.download), download: answer.name}).click();
   }
 
