@@ -67,14 +67,14 @@ def _decode_common(data: bytes, deep: Stretch) -> Picture:
         image.load()
         # Pillow keeps only the upper byte of 16-bit colour; its load() above has already checked the file to the end.
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        return _orient(_flatten(_rgb(pixels), deep), _orientation(image))
+        return _orient(flatten(_rgb(pixels), deep), _orientation(image))
 
 
 def decode_frame(image: Image.Image, *, deep: Stretch = stretch) -> Picture:
     """H x W x 3 uint8 RGB, upright, of the frame that an opened file stands at. Raises as `decode` does."""
     _check_size(*image.size)
     image.load()
-    pixels = _flatten(np.asarray(image), deep) if image.mode.startswith(("I", "F")) else _convert(image)
+    pixels = flatten(np.asarray(image), deep) if image.mode.startswith(("I", "F")) else _convert(image)
     return _orient(pixels, _orientation(image))
 
 
@@ -143,7 +143,7 @@ class TiffPages:
             data = np.frombuffer(self._as_stored(page), np.uint8)
             _, found = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(index, index + 1))
             values = _rgb(found[0] if found else None)
-        pixels = _flatten(values, self._deep)
+        pixels = flatten(values, self._deep)
         orientation = page.tags.get(_ORIENTATION)
         return _orient(255 - pixels if page.photometric == 0 else pixels, int(orientation.value) if orientation else 1)
 
@@ -186,7 +186,7 @@ class TiffPages:
         return self._source.getvalue() if isinstance(self._source, BytesIO) else self._source.read_bytes()
 
 
-def _flatten(values: NDArray[Any], deep: Stretch) -> Picture:
+def flatten(values: NDArray[Any], deep: Stretch) -> Picture:
     """H x W or H x W x {1, 2, 3, 4} (grey, grey + alpha, RGB, RGB + alpha) of any real type -> H x W x 3 uint8 on white."""
     values = values[:, :, None] if values.ndim == 2 else values
     colours = 3 if values.shape[2] >= 3 else 1
@@ -214,15 +214,15 @@ def _decode_dicom(data: bytes, deep: Stretch) -> Picture:
     _check_size(int(dataset.Columns), int(dataset.Rows))
     frame = pixel_array(dataset, index=0)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
-        return _flatten(apply_color_lut(frame, dataset), stretch)  # colours of its own table, not measured values
+        return flatten(apply_color_lut(frame, dataset), stretch)  # colours of its own table, not measured values
     if frame.ndim == 3:
-        return _flatten(frame, deep)
+        return flatten(frame, deep)
     values = apply_modality_lut(frame, dataset).astype(np.float64)
     if int(dataset.get("BitsStored", 16)) <= 8:
         deep = for_eight_bits(deep)
     window = {} if is_fixed(deep) else _window(dataset, values)
     pixels = stretch(values, **window) if window else deep(values)
-    return _flatten(255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels, stretch)
+    return flatten(255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels, stretch)
 
 
 def _check_deflated(data: bytes) -> None:

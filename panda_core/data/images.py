@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from panda_core.data.decoding import DICOM_SUFFIXES, MAGIC, MAX_BYTES, MAX_PIXELS, decode
+from panda_core.data.decoding import DICOM_SUFFIXES, MAGIC, MAX_BYTES, MAX_PIXELS, decode, flatten
 from panda_core.data.depth import Picture, RefusedError, Stretch, stretch
 from panda_core.errors import FolderError, ImageError
 
@@ -57,17 +57,10 @@ def array_image(values: Any, *, deep: Stretch = stretch) -> Picture:
     if not fits or values.dtype.str[1:] not in ("u1", "u2", "i2") or (channels == 4 and values.dtype != np.uint8):
         got = f"{values.dtype} of shape {values.shape}" if is_array else type(values).__name__
         raise ImageError("array", f"expected uint8 or 16 bits, of shape H x W, H x W x 1 or H x W x 3 (RGB), or RGBA in uint8; got {got}.")
-    if values.dtype != np.uint8:
-        try:
-            values = deep(values.astype(values.dtype.newbyteorder("=")))
-        except RefusedError as refusal:
-            raise ImageError("array", str(refusal)) from None
-    if channels == 1:
-        return np.repeat(values.reshape(*values.shape[:2], 1), 3, axis=2)
-    if channels == 3:
-        return np.array(values)
-    alpha = values[:, :, 3:].astype(np.float32) / 255
-    return np.asarray(np.round(values[:, :, :3] * alpha + 255 * (1 - alpha)), dtype=np.uint8)
+    try:
+        return np.array(flatten(values.astype(values.dtype.newbyteorder("="), copy=False), deep))  # the caller's array stays theirs
+    except RefusedError as refusal:
+        raise ImageError("array", str(refusal)) from None
 
 
 def readable(paths: Iterable[Path], *, deep: Stretch) -> Iterator[tuple[Path, Picture]]:
@@ -119,11 +112,9 @@ def list_images(folder: str | Path, *, recursive: bool = True, skipped: list[tup
     if not root.is_dir():
         raise FolderError(f"{root} is not a folder. Give the path of a folder with images.")
     try:
-        names = os.listdir(root)
+        names = _walk(root, [] if skipped is None else skipped) if recursive else os.listdir(root)
     except OSError as error:
         raise FolderError(f"{root} cannot be read: {error.strerror}. Check its permissions.") from error
-    if recursive:
-        names = _walk(root, [] if skipped is None else skipped)
     found = [root / name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES and not Path(name).name.startswith(".")]
     return sorted((path for path in found if not os.path.isdir(path)), key=lambda path: _natural(path.relative_to(root).as_posix()))
 
@@ -135,6 +126,8 @@ def content_hash(path: str | Path) -> str:
 
 def _walk(root: Path, skipped: list[tuple[Path, str]]) -> list[str]:
     def skip(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise error
         skipped.append((Path(error.filename), f"cannot be read: {error.strerror}"))
 
     names: list[str] = []

@@ -45,17 +45,13 @@ class Critique:
     def half(self, index: int) -> Critique:
         """The first (0) or second (1) half of the batch."""
 
-        def part(value: Tensor | None) -> Tensor | None:
+        def part(value: Tensor) -> Tensor:
             # Not by chunk, whose number of parts an exported graph would fix for one size of the batch.
-            return None if value is None else value.unflatten(0, (2, -1))[index]
+            halves: Tensor = value.unflatten(0, (2, -1))
+            return halves[index]
 
-        return Critique(
-            self.logit.unflatten(0, (2, -1))[index],
-            part(self.attention),
-            part(self.parts),
-            part(self.patch),
-            self.features.unflatten(0, (2, -1))[index],
-        )
+        attention, parts, patch = (None if value is None else part(value) for value in (self.attention, self.parts, self.patch))
+        return Critique(part(self.logit), attention, parts, patch, part(self.features))
 
 
 class Bottleneck(resnet.Bottleneck):  # type: ignore[misc]  # torchvision ships no types
