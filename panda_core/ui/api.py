@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from panda_core.errors import ImageError, ModelError, PandaError
+from panda_core.errors import ConfigError, ImageError, ModelError, PandaError
 from panda_core.ui import handlers
 from panda_core.ui.engine import BATCH, Engine
 from panda_core.ui.uploads import uploaded_file
@@ -26,8 +27,8 @@ class Api:
         self.engine = engine
 
     def publish(self) -> None:
-        """Add ``/inspect``, ``/inspect_batch`` and ``/models``; calls that wait for the network share a pass."""
-        for endpoint in (self.inspect, self.inspect_batch):
+        """Add the endpoints, each by its method's name; calls that wait for the network share a pass."""
+        for endpoint in (self.inspect, self.inspect_batch, self.inspect_pictures):
             api(endpoint, api_name=endpoint.__name__, concurrency_id="inspect for programs", concurrency_limit=BATCH)
         api(self.models, api_name="models", concurrency_limit=None)
 
@@ -38,12 +39,23 @@ class Api:
             image: An uploaded image file: JPEG, PNG, WebP, BMP, TIFF, GIF or DICOM.
             model: Name of the model, as /models lists it.
         """
-        try:
+        with _told():
             return handlers.report(self.engine, _name(model), _file(image))
-        except ImageError as error:
-            raise gr.Error(f"{Path(error.path).name}: {error.reason}.", print_exception=False) from error
-        except PandaError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+
+    def inspect_pictures(
+        self, image: gr.FileData, model: str, boundary: float | None = None, pixel_threshold: float | None = None
+    ) -> dict[str, Any]:
+        """Inspect an image file as /inspect does, at thresholds of one's own; returns overlay, mask, map and reconstruction, too.
+
+        Args:
+            image: An uploaded image file: JPEG, PNG, WebP, BMP, TIFF, GIF or DICOM.
+            model: Name of the model, as /models lists it.
+            boundary: Images that score above it are anomalous; null for the boundary in use.
+            pixel_threshold: Where the map lies above it is the mask, in standard deviations of normal images; null for the one in use.
+        """
+        with _told():
+            thresholds = {"boundary": _number(boundary, "boundary"), "pixel_threshold": _number(pixel_threshold, "pixel_threshold")}
+            return handlers.illustrated_report(self.engine, _name(model), _file(image), **thresholds)
 
     def inspect_batch(self, images: list[gr.FileData], model: str) -> list[dict[str, Any]]:
         """Inspect several image files with a model; returns one object per image, in their order: as /inspect does, or file and error.
@@ -63,12 +75,22 @@ class Api:
         return [asdict(entry) for entry in self.engine.models()]
 
     def _report_or_error(self, image: gr.FileData, model: str) -> dict[str, Any]:
-        try:
-            return handlers.report(self.engine, _name(model), _file(image))
-        except ImageError as error:
-            return {"file": Path(error.path).name, "error": error.reason}
-        except PandaError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        with _told():
+            try:
+                return handlers.report(self.engine, _name(model), _file(image))
+            except ImageError as error:
+                return {"file": Path(error.path).name, "error": error.reason}
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors of the engine become the caller's, in a sentence."""
+    try:
+        yield
+    except ImageError as error:
+        raise gr.Error(f"{Path(error.path).name}: {error.reason}.", print_exception=False) from error
+    except PandaError as error:
+        raise gr.Error(str(error), print_exception=False) from error
 
 
 def _file(image: Any) -> Path:
@@ -84,3 +106,9 @@ def _name(model: Any) -> str:
     if not isinstance(model, str):
         raise ModelError("Give the name of a model, as /models lists it.")
     return model
+
+
+def _number(value: Any, name: str) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        raise ConfigError(f"{name} is not a number; send one, or null for the one in use.")
+    return value

@@ -6,13 +6,16 @@ import dataclasses
 import itertools
 import logging
 import math
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from panda_core.errors import ImageError, ModelError, PandaError
-from panda_core.inspection import Inspection
+from panda_core.inspection import Decision, Inspection
+from panda_core.rendering import map_heatmap, mask_picture, overlay
+from panda_core.report.pictures import encode_png
 from panda_core.roi import VERSION, RegionOfInterest, clear_roi, load_roi, save_roi
 from panda_core.scoring.decision import decide, record
 from panda_core.ui import panels
@@ -200,12 +203,35 @@ def clear_thresholds(engine: Engine, view: View) -> str:
 
 
 def report(engine: Engine, model: str, path: Path) -> dict[str, Any]:
-    """The same inspection for programs, at the model's own thresholds. Raises PandaError.
+    """The same inspection for programs, at the thresholds in use. Raises PandaError.
 
     The fields of ``panda inspect --json``, but ``file`` for ``path``: Gradio's client takes whatever holds a path for a download.
     """
     inspection = engine.inspect(model, path)
-    said = record(inspection, decide(inspection))
+    return _said(path, inspection, decide(inspection))
+
+
+def illustrated_report(
+    engine: Engine, model: str, path: Path, *, boundary: float | None = None, pixel_threshold: float | None = None
+) -> dict[str, Any]:
+    """`report` at these thresholds, None for those in use, with ``pixel_threshold`` and ``pictures``. Raises PandaError.
+
+    ``pictures``: overlay, mask, map and reconstruction as data URLs of PNG files, which leave no files on the server.
+    """
+    inspection = engine.inspect(model, path)
+    decision = decide(inspection, boundary=boundary, pixel_threshold=pixel_threshold)
+    pictures = {
+        "overlay": overlay(inspection, decision),
+        "mask": mask_picture(decision),
+        "map": map_heatmap(inspection),
+        "reconstruction": inspection.reconstruction,
+    }
+    drawn = {name: f"data:image/png;base64,{b64encode(encode_png(picture)).decode()}" for name, picture in pictures.items()}
+    return {**_said(path, inspection, decision), "pixel_threshold": decision.pixel_threshold, "pictures": drawn}
+
+
+def _said(path: Path, inspection: Inspection, decision: Decision) -> dict[str, Any]:
+    said = record(inspection, decision)
     del said["path"]
     return {"file": path.name, **said}
 

@@ -37,10 +37,23 @@ def test_a_batch_keeps_its_order_and_lists_what_cannot_be_read(client: Client, t
     assert found[1]["error"]
 
 
+def test_thresholds_can_be_sent_and_pictures_come_back(client: Client, tmp_path: Path) -> None:
+    photo = handle_file(str(draw_spot(tmp_path / "a.png")))
+    plain = client.predict(photo, "leaf", api_name="/inspect")
+    found = client.predict(photo, "leaf", api_name="/inspect_pictures")
+    assert {name: found[name] for name in plain} == plain
+    assert all(found["pictures"][name].startswith("data:image/png;base64,") for name in ("overlay", "mask", "map", "reconstruction"))
+    above = client.predict(photo, "leaf", boundary=plain["score"] + 1, api_name="/inspect_pictures")
+    assert (above["verdict"], above["boundary_kind"], above["score"]) == ("normal", "manual", plain["score"])
+    with pytest.raises(Exception, match="boundary is not a number"):
+        client.predict(photo, "leaf", "high", api_name="/inspect_pictures")
+
+
 def test_an_unknown_model_is_an_error_in_words(client: Client, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="nothing"):
         client.predict(handle_file(str(draw_spot(tmp_path / "a.png"))), "nothing", api_name="/inspect")
 
 
 def test_only_the_documented_endpoints_are_public(client: Client) -> None:
-    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == {"/inspect", "/inspect_batch", "/models"}
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(named) == {"/inspect", "/inspect_batch", "/inspect_pictures", "/models"}

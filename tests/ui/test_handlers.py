@@ -7,13 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import cv2
 import gradio as gr
+import numpy as np
 import pytest
 from engine_double import LEAF, XRAY, FakeEngine, draw_spot
+from PIL import Image
 
 from panda_core.errors import ModelError
+from panda_core.rendering import overlay
 from panda_core.roi import RoiError
 from panda_core.scoring.decision import decide
 from panda_core.ui import handlers, panels
@@ -165,6 +169,20 @@ def test_the_report_for_programs_holds_the_exact_decision(engine: FakeEngine, sp
     found = handlers.report(engine, "leaf", spot)
     assert found["verdict"] == "anomalous" and found["boundary_kind"] == "synthetic"
     assert found["file"] == "spot.png" and found["regions"]
+
+
+def test_pictures_for_programs_are_those_of_the_thresholds_sent(engine: FakeEngine, spot: Path) -> None:
+    plain = handlers.report(engine, "leaf", spot)
+    usual = handlers.illustrated_report(engine, "leaf", spot)
+    assert {name: usual[name] for name in plain} == plain
+    far = handlers.illustrated_report(engine, "leaf", spot, boundary=plain["score"] + 1, pixel_threshold=1e6)
+    assert (far["verdict"], far["boundary_kind"], far["regions"], far["pixel_threshold"]) == ("normal", "manual", [], 1e6)
+    shown = {name: np.asarray(Image.open(urlopen(url))) for name, url in usual["pictures"].items()}
+    inspection = engine.inspect("leaf", spot)
+    assert np.array_equal(shown["mask"] > 0, decide(inspection).mask) and shown["mask"].any()
+    assert np.array_equal(shown["overlay"], overlay(inspection, decide(inspection)))
+    assert np.array_equal(shown["reconstruction"], inspection.reconstruction) and shown["map"].shape == shown["overlay"].shape
+    assert not np.asarray(Image.open(urlopen(far["pictures"]["mask"]))).any()
 
 
 def test_the_page_and_the_server_import_no_torch() -> None:
