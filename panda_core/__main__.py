@@ -19,7 +19,7 @@ COMMANDS = {
     "train": ("panda_core.cli.training", "train", "Train a model on a folder of normal images, or resume a training."),
     "estimate": ("panda_core.cli.estimating", "estimate", "Say how long a training would take here, from a few real steps."),
     "sweep": ("panda_core.cli.sweeping", "sweep", "Train every combination of a few fields' values; name the best."),
-    "calibrate": ("panda_core.cli.training", "calibrate", "Give a model a new boundary from your own images."),
+    "calibrate": ("panda_core.cli.calibrating", "calibrate", "Give a model a new boundary from your own images."),
     "pretext": ("panda_core.cli.training", "pretext", "Pre-train the specific perceptual network on normal images."),
     "evaluate": ("panda_core.cli.evaluating", "evaluate", "Measure models on a labelled folder: AUROC, boundary, time."),
     "reproduce": ("panda_core.cli.reproducing", "reproduce", "Measure and write the tables and figures of the paper."),

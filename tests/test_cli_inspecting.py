@@ -83,6 +83,16 @@ def test_rows_name_their_pictures_and_a_second_run_clears_only_those(
     assert len({row["mask"] for row in rows}) == 5, "four pictures, and nothing for the file that is none"
 
 
+def test_scripts_can_ask_for_an_exit_code(capsys: Captured, photos: Path, mixed_folder: Path, tiny_model: Path) -> None:
+    def code(path: Path, boundary: float, *options: str) -> int:
+        return call(capsys, "inspect", path, "--model", tiny_model, "--boundary", boundary, *options)[0]
+
+    assert code(photos, -1e9, "--exit-code") == 3 and code(photos, -1e9) == 0
+    assert code(photos, 1e9, "--exit-code") == 0
+    assert code(mixed_folder, -1e9, "--exit-code", "--json") == 3
+    assert code(mixed_folder, 1e9, "--exit-code") == 1 and code(mixed_folder, 1e9) == 0, "one of its files cannot be read"
+
+
 def test_a_table_of_somebody_else_is_not_replaced_and_a_mistyped_name_clears_nothing(
     capsys: Captured, photos: Path, tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -13,8 +13,10 @@ import pytest
 from command_line import Captured, call, call_json
 
 from panda_core import worker
+from panda_core.card import read_card
 from panda_core.config import TrainConfig
 from panda_core.errors import BrokenOffError, TrainingError
+from panda_core.inspector import Inspector
 from panda_core.presets import preset
 from panda_core.runs import RunDir
 from panda_core.trainer import run_training
@@ -89,6 +91,34 @@ def test_a_training_goes_on_with_the_images_it_began_with_only(toy_folder: Path,
         run_training(RunDir.open(run.path), device="cpu")
     (data / "another.png").unlink()
     assert run_training(RunDir.open(run.path), device="cpu") == "done"
+
+
+def test_what_training_and_calibrating_made_is_told_to_programs(capsys: Captured, toy_folder: Path, tmp_path: Path) -> None:
+    steps = ("--set", "train.warmup_steps=2", "--set", "train.adversarial_steps=0")
+    told = call_json(capsys, "train", toy_folder, "--preset", "tiny", "--run", tmp_path / "run", *steps, "--device", "cpu")
+    card = read_card(tmp_path / "run" / "model")
+    assert (told["state"], told["model"]) == ("done", str(tmp_path / "run" / "model"))
+    assert [(one["auroc"], one["normal"], one["anomalous"]) for one in told["metrics"]] == [(card.metrics[0].auroc, 6, 6)]
+    assert (told["boundary"], told["pixel_threshold"]) == (card.calibration["boundary"]["value"], card.calibration["pixel_threshold"])
+    copy = tmp_path / "copy"
+    options = ("--model", tmp_path / "run" / "model", "--out", copy, "--boundary", "tail", "--device", "cpu")
+    told = call_json(capsys, "calibrate", toy_folder / "test" / "good", *options)
+    assert (told["name"], told["path"], told["normal"], told["unused"]) == ("copy", str(copy), 6, 0)
+    calibration = Inspector.load(copy, device="cpu").calibration
+    assert (told["boundary"], told["boundary_kind"]) == (calibration.boundary.value, "tail")
+    assert (told["false_alarm_rate"], told["pixel_threshold"]) == (calibration.boundary.false_alarm_rate, calibration.pixel_threshold)
+
+
+def test_a_training_that_stops_tells_programs_that_there_is_no_model(
+    capsys: Captured, toy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(run: RunDir, **_: Any) -> str:
+        run.write_status("stopped")
+        return "stopped"
+
+    monkeypatch.setattr(worker, "work", stop)
+    told = call_json(capsys, "train", toy_folder, "--preset", "tiny", "--run", tmp_path / "run")
+    assert (told["state"], told["model"], told["metrics"]) == ("stopped", None, []) and "boundary" not in told
 
 
 def test_checkpoints_come_with_the_epochs_but_a_hundred_at_most() -> None:

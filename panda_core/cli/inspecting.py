@@ -11,6 +11,9 @@ from rich.table import Column, Table
 from panda_core.cli.console import ERR, OUT, PATH, device_option, json_option, model_option, print_json, progress, region, roi_option
 from panda_core.errors import ImageError
 
+ANOMALOUS = 3
+"""Exit code of ``--exit-code`` where an image is anomalous; 1 and 2 are errors."""
+
 
 @click.command()
 @click.argument("path", type=PATH)
@@ -24,6 +27,11 @@ from panda_core.errors import ImageError
 @click.option("--boundary", type=float, help="Call images above this score anomalous, instead of the model's own boundary.")
 @click.option("--pixel-threshold", type=float, help="Threshold of the map, in standard deviations of normal images.")
 @click.option("--batch", type=click.IntRange(1, 256), default=8, show_default=True, help="Images the network sees at once.")
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="For scripts: exit with 3 if an image is anomalous, with 1 if none is but one could not be read, with 0 if all are normal.",
+)
 @roi_option
 @device_option
 def inspect(
@@ -34,6 +42,7 @@ def inspect(
     boundary: float | None,
     pixel_threshold: float | None,
     batch: int,
+    exit_code: bool,
     roi: bool,
     device: str,
 ) -> None:
@@ -87,7 +96,10 @@ def inspect(
         print_json(records if folder else records[0])
     else:
         OUT.print(_table(records))
-    if all("error" in entry for entry in records):
+    unread = ["error" in entry for entry in records]
+    if exit_code and any(entry.get("verdict") == "anomalous" for entry in records):
+        raise click.exceptions.Exit(ANOMALOUS)
+    if all(unread) or (exit_code and any(unread)):
         raise click.exceptions.Exit(1)
 
 

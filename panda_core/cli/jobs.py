@@ -10,8 +10,8 @@ from rich.table import Table
 
 from panda_core.cli.console import ERR, OUT, json_option, print_json
 from panda_core.cli.estimating import duration
-from panda_core.errors import PandaError
-from panda_core.jobs import DamagedRun, Jobs
+from panda_core.cli.results import run_document
+from panda_core.jobs import Jobs
 from panda_core.runs import RunDir
 
 NONE_YET = """No training in the background yet. Start one in the page, or a grid of them: panda sweep FOLDER --out DIR --grid FIELD=V1,V2
@@ -56,10 +56,10 @@ def show(training: str, as_json: bool) -> None:
     run = _find(Jobs(), training)
     latest = _latest(run)
     if as_json:
-        print_json(_document(run) | latest)
+        print_json(run_document(run) | latest)
         return
     table = Table("what", "value", title=run.name)
-    for name, value in (_document(run) | latest).items():
+    for name, value in (run_document(run) | latest).items():
         if value not in (None, "", [], {}):
             table.add_row(name, _worded(name, value))
     OUT.print(table)
@@ -137,10 +137,10 @@ def restore(training: str | None, as_json: bool) -> None:
 def _list(as_json: bool) -> None:
     runs = Jobs().list()
     if as_json:
-        print_json([_document(run) for run in runs])
+        print_json([run_document(run) for run in runs])
         return
     table = Table("id", "state", "progress", "left", "data")
-    for run in map(_document, runs):
+    for run in map(run_document, runs):
         done = f"{run['step']} of {run['total']}" if run.get("total") else ""
         table.add_row(
             run["id"], run["state"], done, duration(run["remaining"]) if run.get("remaining") else "", run.get("data", run["detail"])
@@ -160,40 +160,11 @@ def _find(places: Jobs, training: str) -> RunDir:
 
 
 def _tell(run: RunDir, as_json: bool) -> None:
-    document = _document(run)
+    document = run_document(run)
     if as_json:
         print_json(document)
     else:
         ERR.print(f"{document['id']}: {document['state']}. {document['detail']}".strip())
-
-
-def _document(run: RunDir | DamagedRun) -> dict[str, Any]:
-    """What is known of a run without its events; JSON-ready."""
-    base = {"id": run.path.name, "folder": str(run.path)}
-    if isinstance(run, DamagedRun):
-        return base | {"state": "damaged", "detail": run.problem}
-    try:
-        status = run.status()
-    except PandaError as error:
-        return base | {"state": "damaged", "detail": str(error)}
-    remaining = None if status.over else status.fields.get("remaining")
-    return base | {
-        "name": run.name,
-        "state": status.state,
-        "detail": status.detail,
-        "step": status.step,
-        "total": status.total,
-        "stage": None if status.over else status.fields.get("stage"),
-        "remaining": remaining,
-        "created": run.created,
-        "updated": status.updated,
-        "data": str(run.data),
-        "preset": run.config.preset,
-        "size": run.config.data.size,
-        "parent": str(run.parent) if run.parent else None,
-        "model": str(run.model_path) if (run.model_path / "card.json").is_file() else None,
-        "log": str(run.log_path),
-    }
 
 
 def _latest(run: RunDir) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``panda train``, ``panda calibrate`` and ``panda pretext``."""
+"""``panda train`` and ``panda pretext``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from panda_core.cli.console import ERR, PATH, by_default, device_option, model_option, progress
+from panda_core.cli.console import ERR, PATH, by_default, device_option, json_option, print_json, progress
 from panda_core.presets import PRESETS, tuned
 from panda_core.presets import preset as find_preset
 
@@ -59,6 +59,7 @@ exclude_option = click.option(
     "first. DATA and RUN lie where all of them see them.",
 )
 @device_option
+@json_option
 def train(
     data: Path | None,
     run_path: Path,
@@ -72,6 +73,7 @@ def train(
     devices: int,
     machines: int,
     device: str,
+    as_json: bool,
 ) -> None:
     """Train a model on DATA, a folder of normal images.
 
@@ -85,7 +87,7 @@ def train(
               panda train --run runs/parts --resume
               panda train new_light/ --run runs/parts-2 --from runs/parts/model
     """
-    from panda_core.cli.results import results
+    from panda_core.cli.results import outcome_document, results
     from panda_core.runs import RunDir
     from panda_core.worker import is_helper_process, work
 
@@ -121,7 +123,9 @@ def train(
         outcome = work(run, device=device, devices=devices, machines=machines, low_priority=low_priority)
     if follows:
         return  # the first process speaks for all
-    if outcome == "done":
+    if as_json:
+        print_json(outcome_document(run))
+    elif outcome == "done":
         lines = f"Done. {run.status().detail}", *results(run), f"Inspect with it: panda inspect IMAGE --model {run.model_path}"
         ERR.print("\n".join(lines))
     else:
@@ -185,70 +189,6 @@ def _watch(run: RunDir) -> Iterator[None]:
         finally:
             over.set()
             thread.join()
-
-
-@click.command()
-@click.argument("folder", type=PATH)
-@model_option
-@click.option("--out", type=PATH, required=True, help="Where the calibrated copy of the model goes.")
-@click.option(
-    "--anomalies",
-    type=PATH,
-    help="Folder of known anomalies and nothing else, e.g. DATA/test/scratch, for a labelled boundary.",
-)
-@click.option(
-    "--boundary",
-    type=click.Choice(["auto", "labelled", "synthetic", "tail"]),
-    default="auto",
-    show_default=True,
-    help="labelled: known anomalies; synthetic: made from the normal images; tail: a false-alarm rate; auto: labelled "
-    "with four anomalies or more, else synthetic, and the tail where that gives no boundary.",
-)
-@click.option("--false-alarm-rate", type=float, help="Rate the tail boundary aims at, e.g. 0.01.")
-@device_option
-def calibrate(
-    folder: Path, model: str, out: Path, anomalies: Path | None, boundary: str, false_alarm_rate: float | None, device: str
-) -> None:
-    """Calibrate MODEL anew on FOLDER, normal images it was not trained on, and save a copy.
-
-    Images lie in FOLDER itself, or in normal/ with known anomalies in anomalous/ beside it.
-
-    Do this when the model meets another camera, light or product: its idea of "normal" stays, its numbers are refitted.
-    """
-    from panda_core.calibration import calibrate_anew
-    from panda_core.card import find_model
-    from panda_core.checkpoint import load_model, save_model
-    from panda_core.data.folders import find_images, known_anomalies
-    from panda_core.devices import pick_device
-    from panda_core.errors import FolderError
-
-    if (out / "card.json").exists():
-        raise FolderError(f"{out} already holds a model. Choose another --out folder.")
-    if out.exists() and (out.is_file() or any(out.iterdir())):
-        raise FolderError(f"{out} exists and is not an empty folder; saving there would replace it. Choose another --out folder.")
-    if not next(place for place in out.absolute().parents if place.exists()).is_dir():
-        raise FolderError(f"{out} lies below a file, where no folder can be made. Choose another --out folder.")
-    loaded = load_model(find_model(model), device=pick_device(device))
-    if (folder / "train").is_dir() or (folder / "test" / "good").is_dir():
-        raise FolderError(
-            f"{folder} is a whole data set. Name its folder of normal images the model has not seen, e.g. {folder}/test/good."
-        )
-    normal, known = find_images(folder)
-    if anomalies:
-        known = known_anomalies(anomalies)
-    changed: dict[str, Any] = {"scoring.boundary": boundary}
-    if false_alarm_rate is not None:
-        changed["scoring.false_alarm_rate"] = false_alarm_rate
-    config: Config = loaded.config.override(**changed)
-    with progress("Calibrating") as update:
-        found = calibrate_anew(loaded, normal, anomalous_paths=known, name=out.name, config=config, on_progress=update)
-    save_model(out, loaded)
-    if found.count < len(normal):
-        others = "the others cannot be read, or are copies"
-        ERR.print(f"{found.count} of {len(normal)} normal images were used; {others}.")
-    if anomalies and found.source != "labelled":
-        ERR.print(f"The anomalies in {anomalies} were not used: the boundary is not made from known ones.")
-    ERR.print(f"Saved to {out}. {found.boundary.reason}")
 
 
 @click.command()
