@@ -20,8 +20,10 @@ from panda_core.data.synthetic import make_anomaly
 from panda_core.errors import CalibrationError, ImageError
 from panda_core.inspection import Calibration, Evidence, Picture
 from panda_core.inspector import examine_images
+from panda_core.origins import Origins
 from panda_core.scoring.boundary import MINIMUM_ANOMALOUS, Source
 from panda_core.scoring.fit import fit_calibration
+from panda_core.scoring.fusion import MINIMUM_IMAGES
 from panda_core.scoring.maps import combine, fit_maps
 from panda_core.scoring.metrics import pixel_auroc
 
@@ -42,6 +44,8 @@ class Gathered:
     fingerprint: str
     unscored: tuple[str, ...] = ()
     """Errors that the detector reports and its paper does not score."""
+    digests: tuple[str, ...] = ()
+    """SHA-256 of the images: the normal ones and, for a labelled source, the known anomalies."""
 
     def without(self, *names: str) -> Gathered:
         """The same images as seen by a model that lacks the errors and the maps of these names."""
@@ -89,8 +93,13 @@ def calibrate_anew(
     config: Config,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Calibration:
-    """Makes of ``model`` a copy of this name, calibrated as ``config`` says; its card tells of the images used. Raises CalibrationError."""
-    found = calibrate(model, normal_paths, anomalous_paths=anomalous_paths, scoring=config.scoring, on_progress=on_progress)
+    """Makes of ``model`` a copy of this name, calibrated as ``config`` says; its card tells of the images used.
+
+    Normal images that ``model`` was trained on are not used (see `gather`). Raises CalibrationError.
+    """
+    gathered = gather(model, normal_paths, anomalous_paths=anomalous_paths, scoring=config.scoring, on_progress=on_progress)
+    found = gathered.fit(config.scoring)
+    model.images = replace(model.images, calibrated=Origins.of(calibrated=gathered.digests).calibrated)
     model.name, model.config, model.calibration = name, config, found
     model.card = model.card.recalibrated(name, config, found)
     return found
@@ -107,7 +116,9 @@ def gather(
 ) -> Gathered:
     """The dear half of `calibrate`: read the images, make synthetic anomalies where needed, run the networks.
 
-    Images are as large as they are when they are inspected, for the sake of the score, and so are held a few at a time.
+    Images are as large as they are when they are inspected, for the sake of the score, and so are held a few at a time. Normal images
+    that the model is known to be trained on are left out: they score lower than new ones, so the boundary would promise too much.
+    Raises CalibrationError where too few others are left.
     """
     deep = stretch_for(model.config.data)
     anomalies: dict[Path, str] = {}
@@ -115,7 +126,7 @@ def gather(
         pass  # only to know which they are: they wait on the disk until the normal images are done
     known = list(anomalies)
     source = choose_source(scoring, len(known))
-    usual = _distinct(normal_paths)
+    usual = _unseen(model, _distinct(normal_paths))
     both = set(usual.values()) & set(anomalies.values())
     if source == "labelled" and both:
         raise CalibrationError(f"{len(both)} image(s) are among the normal images and among the anomalies. Decide for one, then try again.")
@@ -138,7 +149,18 @@ def gather(
         source=source,
         fingerprint=hashlib.sha256("\n".join(sorted(hashes.values())).encode()).hexdigest(),
         unscored=getattr(model.detector, "unscored", ()),
+        digests=(*hashes.values(), *(anomalies.values() if source == "labelled" else ())),
     )
+
+
+def _unseen(model: Model, files: Mapping[Path, str]) -> dict[Path, str]:
+    left = {path: digest for path, digest in files.items() if not model.images.has_trained_on(digest)}
+    if len(left) < min(MINIMUM_IMAGES, len(files)):
+        raise CalibrationError(
+            f"“{model.name}” was trained on {len(files) - len(left)} of these {len(files)} normal images, which tells nothing of how it "
+            f"judges new ones; at least {MINIMUM_IMAGES} others are needed. Add normal images that it has not seen."
+        )
+    return left
 
 
 def _drop(evidence: Evidence, names: Sequence[str]) -> Evidence:

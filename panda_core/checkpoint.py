@@ -3,6 +3,7 @@
 detector.*              the detector's inference state
 percept.*               perceptual evidence, where the model has it
 calibration.*           maps (mean, std) and calibration scores
+images.*                which images it was made of (`origins`)
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ from panda_core.detectors import Detector, build_detector
 from panda_core.durable import swap_folder
 from panda_core.errors import ModelError, PandaError
 from panda_core.inspection import Boundary, BoundaryKind, Calibration, ErrorStats, MapStats
+from panda_core.origins import PREFIX as IMAGES
+from panda_core.origins import UNKNOWN, Origins
 from panda_core.percept import PerceptualEvidence
 
 HALF_LIMIT = 60000.0
 """fp16 overflows at 65504; larger tensors stay fp32."""
-PREFIXES = ("detector.", "percept.", "calibration.")
+PREFIXES = ("detector.", "percept.", "calibration.", IMAGES)
 
 
 class DetectorModule(Detector, Protocol):
@@ -62,6 +65,7 @@ class Model:
     percept: PerceptualEvidence | None
     calibration: Calibration | None
     card: Card
+    images: Origins = UNKNOWN
 
 
 def save_model(folder: Path, model: Model, *, half: bool = False) -> None:
@@ -89,6 +93,7 @@ def save_model(folder: Path, model: Model, *, half: bool = False) -> None:
         if model.calibration is not None:
             arrays, numbers = _pack_calibration(model.calibration)
             tensors |= arrays
+        tensors |= {name: torch.from_numpy(array) for name, array in model.images.to_arrays().items()}
         content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
         (temporary / TENSOR_FILE).write_bytes(content)
         point = model.calibration.operating_point if model.calibration else None
@@ -170,7 +175,8 @@ def _assemble(card: Card, tensors: Mapping[str, Tensor], device: torch.device | 
         calibration = replace(_unpack_calibration(card.calibration, part("calibration.")), operating_point=card.operating_point)
         _check_calibration(calibration, card.config, {*detector.error_names, *(percept.error_names if percept else ())})
     detector.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return Model(card.name, card.config, cast(DetectorModule, detector), percept, calibration, card)
+    images = Origins.from_arrays({name: value.numpy() for name, value in tensors.items() if name.startswith(IMAGES)})
+    return Model(card.name, card.config, cast(DetectorModule, detector), percept, calibration, card, images)
 
 
 def _check_sizes(config: Config, tensors: Mapping[str, Tensor]) -> None:

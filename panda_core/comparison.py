@@ -1,15 +1,39 @@
-"""A fine-tuned model beside the one it came from, on the same images, each judged at its own boundary."""
+"""One model beside another on the same images; a fine-tuned one beside the one it came from, each judged at its own boundary."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from panda_core.errors import ImageError
-from panda_core.evaluation import Report, auroc_difference
-from panda_core.inspector import Inspector
+from panda_core.evaluation import Report
+from panda_core.scoring import metrics
 from panda_core.scoring.decision import boundary_in_use
+
+if TYPE_CHECKING:
+    from panda_core.inspector import Inspector
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """By how much one model's AUROC lies above another's, on the images both could read."""
+
+    auroc: float
+    ci: tuple[float, float]
+    """95 %, paired bootstrap; holds 0 where the images cannot tell the two apart."""
+
+
+def auroc_difference(report: Report, other: Report, *, seed: int = 0) -> Difference:
+    """How far ``report``'s AUROC lies above ``other``'s. Raises CalibrationError where they share no image of one of the classes."""
+    theirs = {image.path: image.score for image in other.images}
+    shared = [image for image in report.images if image.path in theirs]
+    labels, ours = [image.anomalous for image in shared], [image.score for image in shared]
+    others = [theirs[image.path] for image in shared]
+    return Difference(
+        metrics.auroc(labels, ours) - metrics.auroc(labels, others), metrics.auroc_difference_ci(labels, ours, others, seed=seed)
+    )
 
 
 def compare(

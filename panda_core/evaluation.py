@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from panda_core.card import Metric
 from panda_core.data.depth import stretch_for
-from panda_core.data.folders import NORMAL, LabelledImage, labelled_test
+from panda_core.data.folders import NORMAL, LabelledImage, distinct, labelled_test
 from panda_core.data.masks import MAP_SIDE, true_mask
 from panda_core.errors import FolderError, ImageError
 from panda_core.inspection import BoundaryKind, Inspection
+from panda_core.origins import UNKNOWN, Origins
 from panda_core.scoring import metrics
 from panda_core.scoring.decision import boundary_in_use
 from panda_core.scoring.maps import resize_map
@@ -94,6 +95,15 @@ class Report:
     """Files that were left out, each with the reason; relative to the folder. Where there are masks, also images that lack one."""
     masks: int = 0
     """Anomalous images whose true mask counts in the pixel measures, beside all normal images."""
+    known: int = 0
+    """Images among them that the model was trained or calibrated on: they flatter it. Models from before 28 November 2026 cannot tell."""
+
+    @property
+    def warning(self) -> str:
+        """Why the figures are too good, in a sentence; "" where no reason is known."""
+        total = self.normal + self.anomalous
+        said = f"The model was trained or calibrated on {self.known} of these {total} images, so the figures are too good."
+        return f"{said} Measure on images that it has not seen." if self.known else ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; images with ``path`` (relative to the folder), ``label``, ``defect`` and ``score``."""
@@ -106,7 +116,7 @@ class Report:
     def metric(self, data: str, *, trivial_auroc: float | None, note: str = "") -> Metric:
         """What a model's card says of it: ``data`` names the images, ``trivial_auroc`` is of colour statistics on the same ones."""
         return Metric(
-            data=data,
+            data=f"{data}, {self.known} of its images used to make the model" if self.known else data,
             auroc=self.auroc,
             auroc_ci=self.auroc_ci,
             normal=self.normal,
@@ -133,15 +143,6 @@ class Report:
         return sorted(places, key=lambda place: self.images[place].score * (1 if anomalous else -1))[:most]
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """By how much one model's AUROC lies above another's, on the images both could read."""
-
-    auroc: float
-    ci: tuple[float, float]
-    """95 %, paired bootstrap; holds 0 where the images cannot tell the two apart."""
-
-
 OnImage = Callable[[JudgedImage, Inspection], None]
 
 
@@ -161,7 +162,8 @@ def evaluate(
     folder = Path(folder)
     samples = labelled_test(folder)
     inspect = inspector.inspect if roi is None else partial(inspector.inspect_within, roi=roi)
-    report = measure(samples, inspect, folder, seed=seed, on_progress=on_progress, on_image=on_image)
+    images = inspector.model.images
+    report = measure(samples, inspect, folder, images=images, seed=seed, on_progress=on_progress, on_image=on_image)
     trivial = baseline_beside(folder, samples, deep=stretch_for(inspector.model.config.data))
     return replace(report, model=inspector.model.name, device=str(inspector.device), trivial_auroc=trivial)
 
@@ -171,18 +173,21 @@ def measure(
     inspect: Callable[[Path], Inspection],
     folder: Path,
     *,
+    images: Origins = UNKNOWN,
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_image: OnImage = lambda image, inspection: None,
 ) -> Report:
-    """Measure whatever ``inspect`` is (it raises ImageError for what it cannot read) on images below ``folder``.
+    """Measure whatever ``inspect`` is (it raises ImageError for what it cannot read) on images below ``folder``, each content once.
 
-    ``on_image`` gets each image that was read, with its inspection; the pictures are not kept. ``on_progress`` is called after each
-    image and may raise to end the measurement. The report's ``device`` is "", its ``trivial_auroc`` None: the caller sees to them.
-    Raises FolderError where one of the classes has no readable image.
+    ``images``: those the model was made of. ``on_image`` gets each image that was read, with its inspection; the pictures are not kept.
+    ``on_progress`` is called after each image and may raise to end the measurement. The report's ``device`` is
+    "", its ``trivial_auroc`` None: the caller sees to them. Raises FolderError where one of the classes has no readable image.
     """
     seen: list[tuple[JudgedImage, Inspection]] = []
-    problems: list[str] = []
+    found = distinct(samples, on_file=lambda: on_progress(0, len(samples)))
+    samples = found.samples
+    problems = [f"{_name(one.path, folder)}: {one.reason}" for one in found.left_out]
     masks: list[NDArray[np.bool_]] = []
     shown: list[NDArray[np.float32]] = []
     located = any(sample.mask is not None for sample in samples)
@@ -201,18 +206,8 @@ def measure(
         except ImageError as error:
             problems.append(_problem(error, sample, folder))
         on_progress(number, len(samples))
-    return _report(folder, seen, masks, shown, problems, seed)
-
-
-def auroc_difference(report: Report, other: Report, *, seed: int = 0) -> Difference:
-    """How far ``report``'s AUROC lies above ``other``'s. Raises CalibrationError where they share no image of one of the classes."""
-    theirs = {image.path: image.score for image in other.images}
-    shared = [image for image in report.images if image.path in theirs]
-    labels, ours = [image.anomalous for image in shared], [image.score for image in shared]
-    others = [theirs[image.path] for image in shared]
-    return Difference(
-        metrics.auroc(labels, ours) - metrics.auroc(labels, others), metrics.auroc_difference_ci(labels, ours, others, seed=seed)
-    )
+    known = sum(image.path in found.digests and images.knows(found.digests[image.path]) for image, _ in seen)
+    return replace(_report(folder, seen, masks, shown, problems, seed), known=known)
 
 
 def _judged(sample: LabelledImage, inspection: Inspection, folder: Path) -> JudgedImage:

@@ -16,6 +16,7 @@ from panda_core.data.images import content_hash, list_images
 from panda_core.devices import pick_device
 from panda_core.errors import CalibrationError, FolderError, ImageError, ModelError
 from panda_core.inspection import Calibration
+from panda_core.origins import Origins, read_origins
 from panda_core.scoring.boundary import MINIMUM_ANOMALOUS
 
 MINIMUM_NORMAL = 10
@@ -47,11 +48,12 @@ def recalibrate(
     """A copy of a model, calibrated on marked images it was not trained on; the copy appears whole in ``out_folder``.
 
     The networks stay as they are; what was measured of the old numbers is not said of the new ones. Where the marked anomalies do not
-    stand out, the boundary comes from the normal images alone and its ``reason`` says so. Raises CalibrationError (too few images, the
-    same image marked both ways), FolderError (``out_folder`` is in use), ModelError (the model cannot be read, the copy not be written).
+    stand out, the boundary comes from the normal images alone and its ``reason`` says so. Raises CalibrationError (too few images that
+    were not trained on, the same image marked both ways), FolderError (``out_folder`` is in use), ModelError (the model cannot be read,
+    the copy not be written).
     """
     model_folder, out_folder = Path(model_folder), Path(out_folder)
-    _check_marks(normal, anomalous)
+    _check_marks(normal, anomalous, read_origins(model_folder))
     if out_folder.exists() and (not out_folder.is_dir() or any(out_folder.iterdir())):
         raise FolderError(f"{out_folder} exists already. Choose another name for the new model.")
     model = load_model(model_folder, device=pick_device(device))
@@ -64,15 +66,17 @@ def recalibrate(
     return found
 
 
-def _check_marks(normal: Sequence[Path], anomalous: Sequence[Path]) -> None:
-    known, usual = ({_digest(path) for path in paths} - {None} for paths in (anomalous, normal))  # a copy says nothing new
-    for found, needed, word, key in (
-        (len(known), MINIMUM_ANOMALOUS, "anomalous", "A"),
-        (len(usual), MINIMUM_NORMAL, "normal", "N"),
+def _check_marks(normal: Sequence[Path], anomalous: Sequence[Path], images: Origins) -> None:
+    known, usual = ({digest for path in paths if (digest := _digest(path))} for paths in (anomalous, normal))  # a copy says nothing new
+    fresh = {digest for digest in usual if not images.has_trained_on(digest)}
+    why = f" The model was trained on {trained} that are marked normal; they do not count." if (trained := len(usual - fresh)) else ""
+    for found, needed, word, key, more in (
+        (len(known), MINIMUM_ANOMALOUS, "anomalous", "A", ""),
+        (len(fresh), MINIMUM_NORMAL, "normal", "N", why),
     ):
         if found < needed:
             raise CalibrationError(
-                f"{found} image{'' if found == 1 else 's'} marked {word} can be used; at least {needed} are needed. "
+                f"{found} image{'' if found == 1 else 's'} marked {word} can be used; at least {needed} are needed.{more} "
                 f"Mark {needed - found} more in the history (key {key}), then try again."
             )
     if both := known & usual:

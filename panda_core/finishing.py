@@ -26,6 +26,7 @@ from panda_core.durable import replace_text
 from panda_core.errors import CalibrationError, FolderError, ModelError, PandaError
 from panda_core.evaluation import Report, measure
 from panda_core.inspector import Inspector
+from panda_core.origins import Origins
 from panda_core.percept import FITTED_IMAGES, PerceptualEvidence, check_count
 from panda_core.runs import RunDir
 from panda_core.scoring.fusion import MINIMUM_IMAGES
@@ -55,17 +56,20 @@ class Finishing:
         config: Config,
         fabric: Fabric,
         splits: Splits,
+        inherited: Origins,
         *,
         say: Callable[[str, str], None],
         heed: Callable[..., None],
     ) -> None:
-        """``say(stage, sentence)`` tells whoever watches."""
+        """``inherited``: images of the model it was fine-tuned from; ``say(stage, sentence)`` tells whoever watches."""
         self.run, self.config, self.fabric, self.splits, self.say, self.heed = run, config, fabric, splits, say, heed
+        self.inherited = inherited
         self.total = config.train.warmup_steps + config.train.adversarial_steps
 
     def finish(self, detector: torch.nn.Module, *, seconds: float) -> None:
         """Write the model folder, which appears whole and last, and the status "done"."""
         splits = self.splits
+        self._warn_of_known()
         percept = self._fit_percept(splits.train)
         card = Card(
             name=self.run.name,
@@ -93,12 +97,27 @@ class Finishing:
             seed=self.config.train.seed,
             on_progress=self.heed,
         )
+        model.images = self._images(labelled=model.calibration.source == "labelled")
         report = self._measure(model)
         self._compare(model, report)
         save_model(self.run.model_path, model)
         boundary = model.calibration.boundary
         self.run.record({"event": "done", "seconds": seconds, "boundary": boundary.value, "boundary_kind": boundary.kind})
         self.run.write_status("done", detail=boundary.reason, step=self.total, total=self.total)
+
+    def _warn_of_known(self) -> None:
+        held = self.splits.validation
+        known = sum(self.inherited.has_trained_on(self.splits.digests[path]) for path in held)
+        if known:
+            self._warn(
+                f"The model it came from was trained on {known} of the {len(held)} images held out: the boundary promises too much. "
+                "Calibrate it on other normal images."
+            )
+
+    def _images(self, *, labelled: bool) -> Origins:
+        digests, fitted = self.splits.digests, (*self.splits.validation, *(self.splits.anomalous if labelled else ()))
+        found = Origins.of(trained=map(digests.__getitem__, self.splits.train), calibrated=map(digests.__getitem__, fitted))
+        return replace(found, trained=found.trained | self.inherited.trained)
 
     def _measure(self, model: Model) -> Report | None:
         """`_measured`, or None and a warning where that fails: hours of training are not lost for want of a number beside them."""
@@ -121,6 +140,8 @@ class Finishing:
             return None
         self.say("evaluate", "Measuring on the folder's test images.")
         report = self._on_test_images(Inspector(model))
+        if report.warning:
+            self._warn(f"Test images: {report.warning}")
         metric = report.metric(
             f"{self.run.data.name} test", trivial_auroc=trivial_baseline(self.splits.train, samples, deep=stretch_for(self.config.data))
         )
@@ -130,7 +151,8 @@ class Finishing:
     def _on_test_images(self, inspector: Inspector) -> Report:
         # Not `evaluate`, which reads the training images again for the trivial baseline.
         samples = labelled_test(self.run.data)
-        return measure(samples, inspector.inspect, self.run.data, seed=self.config.train.seed, on_progress=self.heed)
+        images, seed = inspector.model.images, self.config.train.seed
+        return measure(samples, inspector.inspect, self.run.data, images=images, seed=seed, on_progress=self.heed)
 
     def _compare(self, model: Model, report: Report | None) -> None:
         """Beside the model this one came from: mistakes on held-out images and, where it was measured (``report``), on test images."""

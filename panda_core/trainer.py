@@ -33,6 +33,7 @@ from panda_core.devices import autocast_dtype, pick_device
 from panda_core.errors import PandaError, TrainingError
 from panda_core.finishing import Finishing, check_enough
 from panda_core.memory import keep_freed_memory
+from panda_core.origins import UNKNOWN
 from panda_core.pretext import needs_pretext, pretext_task, pretrain_vgg19
 from panda_core.pretext import save as save_pretext
 from panda_core.pretrained import read_tensors, resolve_backbone
@@ -119,13 +120,15 @@ class _Stages:
         before = self.run.events()
         started = time.time() - _worked(before)
         self.say("scan", "Reading the folder.")
-        seed = self.config.train.seed
+        seed, inherited = self.config.train.seed, UNKNOWN
         if self.run.parent is not None:
-            parent = read_parent(self.run.parent)
+            parent, inherited = read_parent(self.run.parent)
             check_tuning(parent, self.config)
-            # The parent's seed splits a folder as the parent did: what it was trained on is not what its child is judged by.
+            # What the parent was trained on is not what its child is judged by. Its seed sees to that, too, on the same folder and where
+            # a parent of an earlier version does not know its images.
             seed = parent.config.train.seed
-        splits = scan(self.run.data, data=self.config.data, seed=seed, exclude=self.run.exclude, on_progress=self.heed)
+        known = inherited.has_trained_on
+        splits = scan(self.run.data, data=self.config.data, seed=seed, exclude=self.run.exclude, known=known, on_progress=self.heed)
         self._require_same_images(splits, before)
         if self.leads:
             self._record_splits(splits)
@@ -156,7 +159,7 @@ class _Stages:
         if trainer.step < trainer.total:
             return self._stopped()
         if self.leads:
-            finishing = Finishing(self.run, self.config, self.fabric, splits, say=self.say, heed=self.heed)
+            finishing = Finishing(self.run, self.config, self.fabric, splits, inherited, say=self.say, heed=self.heed)
             finishing.finish(detector, seconds=time.time() - started)
         self.fabric.barrier()
         return "done"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panda_core.data.depth import Stretch, stretch
-from panda_core.data.folders import LabelledImage, find_images
+from panda_core.data.folders import LabelledImage, distinct, find_images
 from panda_core.data.images import read_image
 from panda_core.errors import CalibrationError, FolderError, ImageError
 from panda_core.inspection import Picture
@@ -30,6 +30,7 @@ def trivial_baseline(train: Sequence[Path], test: Sequence[LabelledImage], *, de
 
     A detector has to beat this to show that it sees more than the light an image was taken in.
     """
+    test = distinct(test).samples
     scores = trivial_scores(train, [sample.path for sample in test], deep=deep)
     read = [index for index, score in enumerate(scores) if score is not None]
     return auroc(np.array([test[index].label != "good" for index in read]), np.array([scores[index] for index in read]))

@@ -12,6 +12,7 @@ from panda_core.checkpoint import load_model
 from panda_core.config import Config
 from panda_core.detectors import Detector
 from panda_core.errors import ConfigError, ModelError, TrainingError
+from panda_core.origins import Origins, read_origins
 
 FIXED = (
     *("detector", "data.size", "generator", "critic", "baseline.width", "baseline.latent"),
@@ -32,10 +33,10 @@ def check_tuning(parent: Card, config: Config) -> None:
             )
 
 
-def read_parent(folder: Path) -> Card:
-    """The card of the model to fine-tune. Raises TrainingError that says what to do where it is gone or damaged."""
+def read_parent(folder: Path) -> tuple[Card, Origins]:
+    """The card of the model to fine-tune, and its images. Raises TrainingError that says what to do where it is gone or damaged."""
     try:
-        return read_card(folder)
+        return read_card(folder), read_origins(folder)
     except ModelError as error:
         raise TrainingError(f"The model to fine-tune cannot be used: {error}") from error
 

@@ -19,6 +19,7 @@ from panda_core.data.depth import Stretch, stretch
 from panda_core.data.images import read_image
 from panda_core.errors import ImageError, ModelError
 from panda_core.inspection import Boundary, Calibration, ErrorStats, Inspection, OperatingPoint
+from panda_core.origins import UNKNOWN, Origins
 from panda_core.roi import inspect_within, load_roi
 from panda_core.ui.engine import Measurement, ModelEntry
 
@@ -79,6 +80,9 @@ class FakeEngine:
 
     def stretch(self, model: str) -> Stretch:
         return stretch
+
+    def origins(self, model: str) -> Origins:
+        return UNKNOWN
 
     def inspect_many(self, model: str, paths: Sequence[Path]) -> Iterator[Inspection | ImageError]:
         for path in paths:

@@ -26,7 +26,7 @@ LAYERS: tuple[set[str], ...] = (
     {"inspection", "devices", "runs"},
     {"points", "turns"},
     {"card"},
-    {"scoring", "nets", "data", "procedural", "history", "roi", "jobs", "card_changes"},
+    {"scoring", "nets", "data", "procedural", "history", "roi", "jobs", "card_changes", "origins"},
     {"pretrained", "pooled", "sweep", "datasets", "trivial"},
     {"detectors", "percept", "sweeper", "searches"},
     {"training", "checkpoint"},

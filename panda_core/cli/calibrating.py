@@ -36,6 +36,8 @@ def calibrate(
 ) -> None:
     """Calibrate MODEL anew on FOLDER, normal images it was not trained on, and save a copy.
 
+    A model knows the files it was trained on, and leaves them out; one from before 28 November 2026 does not.
+
     Images lie in FOLDER itself, or in normal/ with known anomalies in anomalous/ beside it.
 
     Do this when the model meets another camera, light or product: its idea of "normal" stays, its numbers are refitted.
@@ -69,7 +71,7 @@ def calibrate(
         found = calibrate_anew(loaded, normal, anomalous_paths=known, name=out.name, config=config, on_progress=update)
     save_model(out, loaded)
     if found.count < len(normal):
-        others = "the others cannot be read, or are copies"
+        others = "the others cannot be read, are copies, or are known to the model from its training"
         ERR.print(f"{found.count} of {len(normal)} normal images were used; {others}.")
     if anomalies and found.source != "labelled":
         ERR.print(f"The anomalies in {anomalies} were not used: the boundary is not made from known ones.")

@@ -85,6 +85,8 @@ def _print(report: Report) -> None:
     table.add_row(f"false alarms, misses at the {report.boundary_kind} boundary", f"{report.false_alarm_rate:.1%}, {report.miss_rate:.1%}")
     table.add_row("time an image", f"{report.milliseconds:.0f} ms on {report.device}")
     OUT.print(table)
+    if report.warning:
+        ERR.print(report.warning)
     for problem in report.problems[:MOST_PROBLEMS]:
         ERR.print(problem)
     if (more := len(report.problems) - MOST_PROBLEMS) > 0:
@@ -96,7 +98,7 @@ def _within(value: float, ci: tuple[float, float]) -> str:
 
 
 def _print_differences(measured: list[Measured]) -> None:
-    from panda_core.evaluation import auroc_difference
+    from panda_core.comparison import auroc_difference
 
     first = measured[0].report
     for one in measured[1:]:

@@ -7,8 +7,9 @@ Nothing here depends on where the folder lies: the split follows from the images
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 
 from panda_core.config import DataConfig
 from panda_core.data.depth import stretch_for
-from panda_core.data.images import list_images
+from panda_core.data.images import content_hash, list_images
 from panda_core.data.samples import Problem, Sample, Thumbnail, sample_of, usable
-from panda_core.errors import FolderError
+from panda_core.errors import FolderError, ImageError
 
 NORMAL_NAMES = ("good", "normal")
 ANOMALOUS_NAMES = ("anomalous", "bad")
@@ -45,6 +46,8 @@ class Splits:
     problems: tuple[Problem, ...]
     fingerprint: str
     """SHA-256 over the labels and sorted content hashes of all usable images, 64 hex digits."""
+    digests: Mapping[Path, str] = field(default_factory=dict)
+    """SHA-256 of each image."""
 
 
 class LabelledImage(NamedTuple):
@@ -55,12 +58,23 @@ class LabelledImage(NamedTuple):
     mask: Path | None
 
 
+class Distinct(NamedTuple):
+    """What `distinct` found."""
+
+    samples: list[LabelledImage]
+    """In their order; files that cannot be opened among them."""
+    digests: dict[Path, str]
+    """SHA-256 of all that can be opened."""
+    left_out: list[Problem]
+
+
 def scan(
     folder: Path,
     *,
     data: DataConfig,
     seed: int,
     exclude: Collection[str] = (),
+    known: Callable[[str], bool] = lambda digest: False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Splits:
     """Finds, reads and splits the images of ``folder``; unreadable files and exact duplicates are listed, not fatal.
@@ -68,7 +82,8 @@ def scan(
     Normal images: ``train/good`` (or ``train/normal``, or images directly in ``train``), else ``normal`` or ``good``, else the
     folder's own images. Known anomalies: ``anomalous``, ``bad`` and the other folders in ``train``. Every file is decoded once.
     validation = round(data.validation_fraction * n), at least 4 where n allows; deterministic by content and seed.
-    ``exclude``: SHA-256 of images not to use. ``on_progress`` is called after each file and may raise to end the scan.
+    ``exclude``: SHA-256 of images not to use. ``known``: whether the image of this SHA-256 is held out only where there are too few
+    others. ``on_progress`` is called after each file and may raise to end the scan.
     Raises FolderError if there is no such layout or fewer than data.minimum usable normal images.
     """
     normal_paths, anomalous_paths = find_images(Path(folder))
@@ -80,13 +95,14 @@ def scan(
     anomalous = read(anomalous_paths, on_file=lambda done: on_progress(len(normal_paths) + done, total))
     if len(normal) < data.minimum:
         raise FolderError(_too_few(Path(folder), len(normal), data.minimum, problems))
-    held_out = hold_out(normal, fraction=data.validation_fraction, seed=seed)
+    held_out = hold_out(normal, fraction=data.validation_fraction, seed=seed, known=known)
     return Splits(
         train=tuple(sample.path for sample in normal if sample.digest not in held_out),
         validation=tuple(sample.path for sample in normal if sample.digest in held_out),
         anomalous=tuple(sample.path for sample in anomalous),
         problems=tuple(problems),
         fingerprint=_fingerprint(normal, anomalous),
+        digests={sample.path: sample.digest for sample in [*normal, *anomalous]},
     )
 
 
@@ -114,6 +130,44 @@ def labelled_test(folder: Path) -> list[LabelledImage]:
             f"{folder} has no {missing} test images. Expected: test/good/ and test/<defect>/ (MVTec layout), or normal/ and anomalous/."
         )
     return found
+
+
+def distinct(samples: Sequence[LabelledImage], *, on_file: Callable[[], None] = lambda: None) -> Distinct:
+    """Each content once: copies count no image twice, and what lies among normal and anomalous images alike counts as neither.
+
+    ``on_file`` is called after each file and may raise to end it.
+    """
+    digests: dict[Path, str] = {}
+    for sample in samples:
+        with suppress(ImageError):
+            digests[sample.path] = content_hash(sample.path)
+        on_file()
+    first: dict[str, LabelledImage] = {}
+    unclear: dict[str, Path] = {}
+    for sample in samples:
+        if (digest := digests.get(sample.path)) is None:
+            continue
+        known = first.setdefault(digest, sample)
+        if (known.label == NORMAL) != (sample.label == NORMAL):
+            unclear[digest] = sample.path
+    kept: list[LabelledImage] = []
+    left_out: list[Problem] = []
+    for sample in samples:
+        digest = digests.get(sample.path, "")
+        if digest in unclear:
+            other = unclear[digest] if sample.path == first[digest].path else first[digest].path
+            reason = f"is the same image as {_beside(other)}; none can be normal and anomalous, so neither counts"
+            left_out.append(Problem(sample.path, reason))
+        elif digest and first[digest] is not sample:
+            left_out.append(Problem(sample.path, f"has the same content as {_beside(first[digest].path)}, which counts"))
+        else:
+            kept.append(sample)
+    return Distinct(kept, digests, left_out)
+
+
+def _beside(path: Path) -> str:
+    """Name and folder: enough to find it beside another image of its set."""
+    return f"{path.parent.name}/{path.name}".encode("utf-8", "replace").decode()
 
 
 def mask_of(image: Path) -> Path | None:
@@ -177,8 +231,11 @@ def _fingerprint(normal: Sequence[Sample], anomalous: Sequence[Sample]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def hold_out(samples: Sequence[Sample], *, fraction: float, seed: int) -> set[str]:
-    """Content hashes of the validation images: groups of near-duplicates in an order by hash, each taken if it still fits."""
+def hold_out(samples: Sequence[Sample], *, fraction: float, seed: int, known: Callable[[str], bool] = lambda digest: False) -> set[str]:
+    """Content hashes of the validation images: groups of near-duplicates in an order by hash, each taken if it still fits.
+
+    Groups with an image that is ``known`` come last.
+    """
     count = len(samples)
     wanted = min(max(4, round(fraction * count)), count - 2)
     samples = sorted(samples, key=lambda sample: sample.digest)
@@ -187,9 +244,9 @@ def hold_out(samples: Sequence[Sample], *, fraction: float, seed: int) -> set[st
     for label, sample in zip(labels, samples, strict=True):
         groups.setdefault(int(label), []).append(sample.digest)
 
-    def order(group: list[str]) -> tuple[bool, bytes]:
+    def order(group: list[str]) -> tuple[bool, bool, bytes]:
         # A group that would fill half of the validation images says little about the others: last choice.
-        return len(group) > max(1, wanted // 2), hashlib.sha256(f"{seed} {group[0]}".encode()).digest()
+        return any(map(known, group)), len(group) > max(1, wanted // 2), hashlib.sha256(f"{seed} {group[0]}".encode()).digest()
 
     held_out: set[str] = set()
     for group in sorted(groups.values(), key=order):

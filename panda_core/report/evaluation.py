@@ -11,7 +11,8 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from panda_core.evaluation import Difference, Report, auroc_difference
+from panda_core.comparison import Difference, auroc_difference
+from panda_core.evaluation import Report
 from panda_core.report.charts import Curve, histogram, unit_chart
 from panda_core.report.files import whole_file
 from panda_core.report.hardest import MOST
@@ -59,13 +60,17 @@ def _page(source: str, measured: Sequence[Measured]) -> str:
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         source=f"{escape(source)} · {first.normal} normal, {first.anomalous} anomalous images",
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        summary=_summary(measured),
+        summary=_warnings(measured) + _summary(measured),
         intervals=_intervals(measured),
         charts=_charts(measured),
         models="\n".join(map(_model, measured)),
         left_out=_left_out(measured),
         prevalence=number(first.prevalence),
     )
+
+
+def _warnings(measured: Sequence[Measured]) -> str:
+    return "".join(f'<p class="warning">{escape(one.title)}: {escape(one.report.warning)}</p>' for one in measured if one.report.warning)
 
 
 def _summary(measured: Sequence[Measured]) -> str:

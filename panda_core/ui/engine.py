@@ -24,6 +24,7 @@ from panda_core.data.depth import Stretch, stretch_for
 from panda_core.data.images import pixels_of
 from panda_core.errors import ImageError, ModelError, PandaError
 from panda_core.inspection import Inspection, OperatingPoint
+from panda_core.origins import Origins, read_origins
 from panda_core.own_models import default_model
 from panda_core.roi import RegionOfInterest, load_roi
 from panda_core.ui.together import Together
@@ -89,6 +90,9 @@ class Engine(Protocol):
 
     def stretch(self, model: str) -> Stretch:
         """What the model makes of values of more than 8 bits. Raises ModelError."""
+
+    def origins(self, model: str) -> Origins:
+        """Which images the model was made of. Raises ModelError."""
 
     def inspect(self, model: str, path: Path) -> Inspection:
         """Inspect the image file with the named model. Raises ImageError, ModelError."""
@@ -197,6 +201,10 @@ class LocalEngine:
     def stretch(self, model: str) -> Stretch:
         """As its card says."""
         return stretch_for(read_card(self._folder(model)).config.data)
+
+    def origins(self, model: str) -> Origins:
+        """As its tensor file says."""
+        return read_origins(self._folder(model))
 
     def forget(self, model: str) -> None:
         """Load the model of this name anew when it is next asked for; returns at once."""

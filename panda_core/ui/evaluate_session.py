@@ -14,9 +14,10 @@ from panda_core.batch.job import Job, StoppedError
 from panda_core.batch.sources import LabelledSource
 from panda_core.card import find_listed
 from panda_core.card_changes import save_metric
+from panda_core.comparison import auroc_difference
 from panda_core.data.depth import Stretch
 from panda_core.errors import ModelError, PandaError
-from panda_core.evaluation import Report, auroc_difference, measure
+from panda_core.evaluation import Report, measure
 from panda_core.own_models import is_own
 from panda_core.report.evaluation import Measured, write_evaluation, write_evaluation_json
 from panda_core.report.hardest import MOST, HardestPictures
@@ -117,7 +118,8 @@ class EvaluateSession(Work):
             if job.stopping():
                 raise StoppedError
 
-        report = measure(source.samples, partial(self._engine.inspect, model), source.folder, on_progress=heed, on_image=pictures.see)
+        inspect, images = partial(self._engine.inspect, model), self._engine.origins(model)
+        report = measure(source.samples, inspect, source.folder, images=images, on_progress=heed, on_image=pictures.see)
         report = replace(report, device=self._engine.device, trivial_auroc=trivial)
         one = Measured(report, subject_of(model, self._engine.models()), pictures.pictures)
         value = _value(model, one, self.measured[0].report if self.measured else None)
@@ -166,6 +168,7 @@ def _value(model: str, one: Measured, first: Report | None) -> dict[str, Any]:
         "labels": [places.get(image.defect, -1) for image in report.images],
         "hardest": [_picture(one, place) for anomalous in (False, True) for place in report.hardest(MOST, anomalous=anomalous)],
         "problems": list(report.problems),
+        "warning": report.warning,
     }
 
 

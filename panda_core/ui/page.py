@@ -210,8 +210,13 @@ class _Page:
     def _recalibrate(self, model: str, normal: list[Path], anomalous: list[Path], name: str) -> str:
         from panda_core.feedback import recalibrate
 
-        boundary = recalibrate(find_model(model), normal, anomalous, home() / "models" / name).boundary
-        return f"“{name}” is ready: choose it in the list of models. {known_rates(boundary, 'the marked images')}".rstrip()
+        found = recalibrate(find_model(model), normal, anomalous, home() / "models" / name)
+        said = f"“{name}” is ready: choose it in the list of models. {known_rates(found.boundary, 'the marked images')}".rstrip()
+        if found.count < len(normal):
+            said += (
+                f" {found.count} of {len(normal)} images marked normal were used; the others are copies, or the model was trained on them."
+            )
+        return said
 
     def _first(self, picked: str | None = None) -> _First:
         models, screen = handlers.open_page(self.engine)

@@ -16,6 +16,7 @@ from panda_core.errors import ImageError, PandaError
 from panda_core.history import Entry, History, HistoryError, Mark, Source
 from panda_core.history.copies import digest_of
 from panda_core.inspection import Inspection, Verdict
+from panda_core.origins import Origins
 from panda_core.scoring.decision import decide
 from panda_core.ui.engine import Engine, ModelEntry
 
@@ -167,6 +168,10 @@ class RecordingEngine:
     def stretch(self, model: str) -> Stretch:
         """As the engine's."""
         return self._engine.stretch(model)
+
+    def origins(self, model: str) -> Origins:
+        """As the engine's."""
+        return self._engine.origins(model)
 
     def inspect(self, model: str, path: Path) -> Inspection:
         """As the engine's; the inspection is remembered."""

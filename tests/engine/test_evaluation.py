@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
+from panda_core.comparison import auroc_difference
 from panda_core.data.folders import LabelledImage, labelled_test
 from panda_core.data.images import list_images
 from panda_core.errors import CalibrationError, FolderError
-from panda_core.evaluation import Report, auroc_difference, evaluate
+from panda_core.evaluation import Report, evaluate
 from panda_core.inspector import Inspector
 from panda_core.trivial import baseline_beside, trivial_baseline
 

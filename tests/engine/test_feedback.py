@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -12,15 +13,21 @@ import pytest
 from panda_core.card import read_card
 from panda_core.checkpoint import load_model
 from panda_core.data.folders import scan
-from panda_core.data.images import list_images
+from panda_core.data.images import content_hash, list_images
 from panda_core.errors import CalibrationError, FolderError, ModelError
 from panda_core.feedback import MINIMUM_NORMAL, add_to_training, recalibrate
+from panda_core.origins import read_origins
 from panda_core.presets import TINY
 
 
 @pytest.fixture(scope="module")
-def normal(toy_folder: Path) -> list[Path]:
-    return list_images(toy_folder / "train" / "good")[:MINIMUM_NORMAL]
+def normal(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Images that the model was not trained on: those to test with, as they are and turned."""
+    folder = tmp_path_factory.mktemp("marked")
+    for path in list_images(toy_folder / "test" / "good"):
+        shutil.copy(path, folder)
+        cv2.imwrite(str(folder / f"turned{path.name}"), np.asarray(cv2.imread(str(path)))[:, ::-1])
+    return list_images(folder)[:MINIMUM_NORMAL]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +67,7 @@ def test_the_copys_card_counts_the_images_that_were_used(
 
 
 def test_too_few_or_contradicting_marks_are_refused_with_what_to_do(
-    tiny_model: Path, normal: list[Path], anomalous: list[Path], tmp_path: Path
+    toy_folder: Path, tiny_model: Path, normal: list[Path], anomalous: list[Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     with pytest.raises(CalibrationError, match=r"3 images marked anomalous can be used; at least 4.*Mark 1 more.*key A"):
@@ -71,6 +78,10 @@ def test_too_few_or_contradicting_marks_are_refused_with_what_to_do(
         recalibrate(tiny_model, normal[:5] * 2, anomalous, out)
     with pytest.raises(CalibrationError, match="marked normal and anomalous"):
         recalibrate(tiny_model, normal, [*anomalous, normal[0]], out)
+    trained = list_images(toy_folder / "train" / "good")
+    with pytest.raises(CalibrationError, match=r"8 images marked normal can be used.*trained on \d+ that are marked normal.*Mark 2 more"):
+        held_out = [path for path in trained if not read_origins(tiny_model).has_trained_on(content_hash(path))]
+        recalibrate(tiny_model, [*normal[: 8 - len(held_out)], *trained], anomalous, out)
     assert not out.exists()
 
 
@@ -121,8 +132,6 @@ def test_false_alarms_join_the_images_the_training_reads(tmp_path: Path, layout:
 
 
 def test_a_failure_half_way_adds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import shutil
-
     place = tmp_path / "data"
     place.mkdir()
     files = [(draw(tmp_path / f"{number}.png", number), f"{number}.png") for number in range(3)]

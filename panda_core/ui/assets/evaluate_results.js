@@ -41,6 +41,7 @@ class Results {
     const odd = labels.filter(label => label >= 0).length;
     this.find('header h2').textContent = title;
     this.find('.evaluate-counts').textContent = `${labels.length - odd} normal and ${odd} anomalous images`;
+    this.warn();
     this.summarise();
     this.problems();
     if (fresh) this.choose(0);
@@ -83,6 +84,14 @@ class Results {
     this.find('.evaluate-defects div').replaceChildren(table(['Defect', 'Images', 'AUROC', 'Found at this boundary'], rows));
     this.curves.place(places(counts));
     this.gallery.judge(boundary);
+  }
+
+  /** What makes a result too good is said above all results, whichever is looked at. */
+  warn() {
+    const place = this.find('.evaluate-warnings');
+    const lines = this.results.filter(result => result.warning).map(({title, warning}) => node('p', {textContent: `${title}: ${warning}`}));
+    place.hidden = !lines.length;
+    place.replaceChildren(...lines);
   }
 
   summarise() {
