@@ -90,7 +90,18 @@ def test_scripts_can_ask_for_an_exit_code(capsys: Captured, photos: Path, mixed_
     assert code(photos, -1e9, "--exit-code") == 3 and code(photos, -1e9) == 0
     assert code(photos, 1e9, "--exit-code") == 0
     assert code(mixed_folder, -1e9, "--exit-code", "--json") == 3
-    assert code(mixed_folder, 1e9, "--exit-code") == 1 and code(mixed_folder, 1e9) == 0, "one of its files cannot be read"
+    assert code(mixed_folder, 1e9, "--exit-code") == 4 and code(mixed_folder, 1e9) == 0, "one of its files cannot be read"
+    assert code(mixed_folder / "scar" / "text.png", 1e9, "--exit-code") == 2
+
+
+@pytest.mark.parametrize("option", ["--boundary", "--pixel-threshold"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_threshold_that_is_no_number_clears_no_results_away(
+    capsys: Captured, photos: Path, tiny_model: Path, tmp_path: Path, option: str, value: str
+) -> None:
+    (tmp_path / "results.csv").write_text("path,score,verdict\n")
+    code, _, err = call(capsys, "inspect", photos, "--model", tiny_model, "--out", tmp_path, option, value)
+    assert code == 2 and "finite number" in err and (tmp_path / "results.csv").read_text() == "path,score,verdict\n"
 
 
 def test_a_table_of_somebody_else_is_not_replaced_and_a_mistyped_name_clears_nothing(

@@ -100,13 +100,27 @@ def test_what_training_and_calibrating_made_is_told_to_programs(capsys: Captured
     assert (told["state"], told["model"]) == ("done", str(tmp_path / "run" / "model"))
     assert [(one["auroc"], one["normal"], one["anomalous"]) for one in told["metrics"]] == [(card.metrics[0].auroc, 6, 6)]
     assert (told["boundary"], told["pixel_threshold"]) == (card.calibration["boundary"]["value"], card.calibration["pixel_threshold"])
+    assert told["miss_rate"] == card.calibration["boundary"]["miss_rate"] and told["log"] is None
+    assert told["false_alarm_rate"] == card.calibration["boundary"]["false_alarm_rate"]
+    photos = Path(shutil.copytree(toy_folder / "test" / "good", tmp_path / "photos"))
+    shutil.copy(photos / "000.png", photos / "copy.png")
+    (photos / "broken.png").write_bytes(b"no picture")
     copy = tmp_path / "copy"
     options = ("--model", tmp_path / "run" / "model", "--out", copy, "--boundary", "tail", "--device", "cpu")
-    told = call_json(capsys, "calibrate", toy_folder / "test" / "good", *options)
-    assert (told["name"], told["path"], told["normal"], told["unused"]) == ("copy", str(copy), 6, 0)
+    told = call_json(capsys, "calibrate", photos, *options)
+    assert (told["name"], told["path"], told["normal"], told["unused"]) == ("copy", str(copy), 6, 2)
     calibration = Inspector.load(copy, device="cpu").calibration
     assert (told["boundary"], told["boundary_kind"]) == (calibration.boundary.value, "tail")
     assert (told["false_alarm_rate"], told["pixel_threshold"]) == (calibration.boundary.false_alarm_rate, calibration.pixel_threshold)
+
+
+def test_the_folder_one_is_in_is_not_replaced_by_a_model(
+    capsys: Captured, toy_folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out in (".", "x/.."):
+        code, _, err = call(capsys, "calibrate", toy_folder / "test" / "good", "--model", tiny_model, "--out", out)
+        assert code == 2 and "the folder you are in" in err and not list(tmp_path.iterdir())
 
 
 def test_a_training_that_stops_tells_programs_that_there_is_no_model(

@@ -49,6 +49,9 @@ def calibrate(
     from panda_core.devices import pick_device
     from panda_core.errors import FolderError
 
+    out = out.resolve()
+    if out == Path.cwd():
+        raise FolderError("--out is the folder you are in, which the model would replace. Name a folder inside it, e.g. --out calibrated.")
     if (out / "card.json").exists():
         raise FolderError(f"{out} already holds a model. Choose another --out folder.")
     if out.exists() and (out.is_file() or any(out.iterdir())):
@@ -77,6 +80,6 @@ def calibrate(
         ERR.print(f"The anomalies in {anomalies} were not used: the boundary is not made from known ones.")
     if as_json:
         used = {"normal": found.count, "unused": len(normal) - found.count}
-        print_json({"name": loaded.name, "path": str(out.resolve()), **used, **thresholds(read_card(out))})
+        print_json({"name": loaded.name, "path": str(out), **used, **thresholds(read_card(out))})
     else:
         ERR.print(f"Saved to {out}. {found.boundary.reason}")

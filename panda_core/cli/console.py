@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,9 +49,21 @@ class GivenPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-PATH = GivenPath()
+class FiniteFloat(click.types.FloatParamType):
+    """Neither nan nor inf: a threshold that no score can meet, or that every one does, is a mistake."""
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click's FLOAT; raises BadParameter for what is not finite."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"it is {number}; it must be a finite number.", param, ctx)
+        return number
+
+
+PATH = GivenPath()
+FINITE = FiniteFloat()
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else there.")
 device_option = click.option(
     "--device", default="auto", show_default=True, help="auto (a GPU where there is one), cpu, cuda, cuda:1 or mps."
 )

@@ -8,11 +8,23 @@ from typing import Any
 import click
 from rich.table import Column, Table
 
-from panda_core.cli.console import ERR, OUT, PATH, device_option, json_option, model_option, print_json, progress, region, roi_option
+from panda_core.cli.console import (
+    ERR,
+    FINITE,
+    OUT,
+    PATH,
+    device_option,
+    json_option,
+    model_option,
+    print_json,
+    progress,
+    region,
+    roi_option,
+)
 from panda_core.errors import ImageError
 
-ANOMALOUS = 3
-"""Exit code of ``--exit-code`` where an image is anomalous; 1 and 2 are errors."""
+ANOMALOUS, UNREAD = 3, 4
+"""Exit codes of ``--exit-code`` where an image is anomalous, and where none is, but one could not be read; 1 and 2 are errors."""
 
 
 @click.command()
@@ -24,13 +36,14 @@ ANOMALOUS = 3
     type=PATH,
     help="Write results.csv, overlays/ and masks/ into this folder; an earlier run's are replaced.",
 )
-@click.option("--boundary", type=float, help="Call images above this score anomalous, instead of the model's own boundary.")
-@click.option("--pixel-threshold", type=float, help="Threshold of the map, in standard deviations of normal images.")
+@click.option("--boundary", type=FINITE, help="Call images above this score anomalous, instead of the model's own boundary.")
+@click.option("--pixel-threshold", type=FINITE, help="Threshold of the map, in standard deviations of normal images.")
 @click.option("--batch", type=click.IntRange(1, 256), default=8, show_default=True, help="Images the network sees at once.")
 @click.option(
     "--exit-code",
     is_flag=True,
-    help="For scripts: exit with 3 if an image is anomalous, with 1 if none is but one could not be read, with 0 if all are normal.",
+    help="For scripts: exit with 3 if an image is anomalous, with 4 if none is but one in the folder could not be read, with 0 if all are "
+    "normal. 1 and 2 say nothing about the images: stopped, a defect, bad usage, a single file that cannot be read.",
 )
 @roi_option
 @device_option
@@ -99,7 +112,9 @@ def inspect(
     unread = ["error" in entry for entry in records]
     if exit_code and any(entry.get("verdict") == "anomalous" for entry in records):
         raise click.exceptions.Exit(ANOMALOUS)
-    if all(unread) or (exit_code and any(unread)):
+    if exit_code and any(unread):
+        raise click.exceptions.Exit(UNREAD)
+    if all(unread):
         raise click.exceptions.Exit(1)
 
 

@@ -38,14 +38,14 @@ def run_document(run: RunDir | DamagedRun) -> dict[str, Any]:
         "size": run.config.data.size,
         "parent": str(run.parent) if run.parent else None,
         "model": str(run.model_path) if (run.model_path / "card.json").is_file() else None,
-        "log": str(run.log_path),
+        "log": str(run.log_path) if run.log_path.is_file() else None,
     }
 
 
 def outcome_document(run: RunDir) -> dict[str, Any]:
     """`run_document` of a run, with what its model was measured to be (empty without one) and, if there is a model, its `thresholds`."""
     document = run_document(run)
-    if document["model"] is None:
+    if document.get("model") is None:
         return document | {"metrics": []}
     card = read_card(run.model_path)
     return document | {"metrics": [asdict(metric) for metric in card.metrics]} | thresholds(card)

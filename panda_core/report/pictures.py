@@ -74,10 +74,10 @@ def small_overlay(inspection: Inspection, *, pixel_threshold: float | None, side
     return encode_jpeg(overlay(inspection, decision), quality=80)
 
 
-def encode_png(picture: np.ndarray) -> bytes:
-    """H x W or H x W x 3 uint8 as PNG."""
+def encode_png(picture: np.ndarray, *, level: int = 6) -> bytes:
+    """H x W or H x W x 3 uint8 as PNG; ``level`` of compression, 0 to 9: 1 is some three times as fast as 6, for larger files."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=level)
     return buffer.getvalue()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ class Api:
 
     def publish(self) -> None:
         """Add the endpoints, each by its method's name; calls that wait for the network share a pass."""
-        for endpoint in (self.inspect, self.inspect_batch, self.inspect_pictures):
+        for endpoint in (self.inspect, self.inspect_batch):
             api(endpoint, api_name=endpoint.__name__, concurrency_id="inspect for programs", concurrency_limit=BATCH)
+        # Pictures of large photos take seconds of a core and a gigabyte: more at once would keep everybody else waiting.
+        api(self.inspect_pictures, api_name="inspect_pictures", concurrency_limit=1)
         api(self.models, api_name="models", concurrency_limit=None)
 
     def inspect(self, image: gr.FileData, model: str) -> dict[str, Any]:
@@ -109,6 +112,9 @@ def _name(model: Any) -> str:
 
 
 def _number(value: Any, name: str) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | None):
-        raise ConfigError(f"{name} is not a number; send one, or null for the one in use.")
-    return value
+    if value is None:
+        return None
+    with suppress(OverflowError):  # of integers that no float can hold
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    raise ConfigError(f"{name} is not a finite number; send one, or null for the one in use.")

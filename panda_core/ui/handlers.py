@@ -226,7 +226,7 @@ def illustrated_report(
         "map": map_heatmap(inspection),
         "reconstruction": inspection.reconstruction,
     }
-    drawn = {name: f"data:image/png;base64,{b64encode(encode_png(picture)).decode()}" for name, picture in pictures.items()}
+    drawn = {name: f"data:image/png;base64,{b64encode(encode_png(picture, level=1)).decode()}" for name, picture in pictures.items()}
     return {**_said(path, inspection, decision), "pixel_threshold": decision.pixel_threshold, "pictures": drawn}
 
 

@@ -45,8 +45,11 @@ def test_thresholds_can_be_sent_and_pictures_come_back(client: Client, tmp_path:
     assert all(found["pictures"][name].startswith("data:image/png;base64,") for name in ("overlay", "mask", "map", "reconstruction"))
     above = client.predict(photo, "leaf", boundary=plain["score"] + 1, api_name="/inspect_pictures")
     assert (above["verdict"], above["boundary_kind"], above["score"]) == ("normal", "manual", plain["score"])
-    with pytest.raises(Exception, match="boundary is not a number"):
-        client.predict(photo, "leaf", "high", api_name="/inspect_pictures")
+    far = client.predict(photo, "leaf", pixel_threshold=1e6, api_name="/inspect_pictures")
+    assert plain["regions"] and (far["regions"], far["pixel_threshold"]) == ([], 1e6)
+    for wrong in ("high", True, 10**400):
+        with pytest.raises(Exception, match="boundary is not a finite number"):
+            client.predict(photo, "leaf", wrong, api_name="/inspect_pictures")
 
 
 def test_an_unknown_model_is_an_error_in_words(client: Client, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from engine_double import LEAF, XRAY, FakeEngine, draw_spot
 from PIL import Image
 
 from panda_core.errors import ModelError
-from panda_core.rendering import overlay
+from panda_core.rendering import map_heatmap, overlay
 from panda_core.roi import RoiError
 from panda_core.scoring.decision import decide
 from panda_core.ui import handlers, panels
@@ -181,8 +181,18 @@ def test_pictures_for_programs_are_those_of_the_thresholds_sent(engine: FakeEngi
     inspection = engine.inspect("leaf", spot)
     assert np.array_equal(shown["mask"] > 0, decide(inspection).mask) and shown["mask"].any()
     assert np.array_equal(shown["overlay"], overlay(inspection, decide(inspection)))
-    assert np.array_equal(shown["reconstruction"], inspection.reconstruction) and shown["map"].shape == shown["overlay"].shape
+    assert np.array_equal(shown["reconstruction"], inspection.reconstruction)
+    assert np.array_equal(shown["map"], map_heatmap(inspection))
     assert not np.asarray(Image.open(urlopen(far["pictures"]["mask"]))).any()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, True, "1", [1.0]])
+def test_a_threshold_that_is_no_finite_number_is_refused_before_the_network_runs(engine: FakeEngine, spot: Path, value: Any) -> None:
+    before = engine.calls
+    for name in ("boundary", "pixel_threshold"):
+        with pytest.raises(gr.Error, match=f"{name} is not a finite number; send one, or null"):
+            Api(engine).inspect_pictures(gr.FileData(path=str(spot)), "leaf", **{name: value})
+    assert engine.calls == before
 
 
 def test_the_page_and_the_server_import_no_torch() -> None:
