@@ -174,3 +174,20 @@ def test_what_cannot_be_measured_is_said_and_the_page_goes_on(visit: Visit, toy_
     page.click(".evaluate-start")
     page.wait_for_selector('.evaluate[data-state="ready"]')
     assert page.inner_text(".evaluate-results h2") == "discs.zip"
+
+
+def test_images_that_made_the_model_are_a_warning_above_the_results(visit: Visit, toy_folder: Path) -> None:
+    place = toy_folder.parent / "seen"
+    shutil.copytree(toy_folder / "train" / "good", place / "normal")
+    shutil.copytree(toy_folder / "test" / "scar", place / "anomalous")
+    try:
+        measure(visit, place, "grey", "discs")
+        warnings = visit.page.locator(".evaluate-warnings p")
+        assert warnings.all_inner_texts() == [
+            "tiny: The model was trained or calibrated on 24 of these 30 images, so the figures are too good. "
+            "Measure on images that it has not seen."
+        ]
+        measure(visit, toy_folder, "discs")
+        assert not visit.page.is_visible(".evaluate-warnings")
+    finally:
+        shutil.rmtree(place)
