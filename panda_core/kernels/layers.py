@@ -1,7 +1,8 @@
 """Layers of bf16 images in channels_last order on a CPU, compiled by Numba: each map is read and written as seldom as can be.
 
 Images are B x pixels x C, 16 bits each; sums are kept in float32 along a row of pixels and in float64 beyond. One thread takes whole
-images, so that results do not depend on the number of threads.
+images, so that results do not depend on the number of threads. No freedom with arithmetic is given to the compiler: it would take it in
+vectors and not in single numbers, and which of the two runs depends on where the memory of a thread happens to lie.
 """
 
 from __future__ import annotations
@@ -15,15 +16,13 @@ from numba import types
 
 from panda_core.kernels.primitives import bits_of, double_of, float_of, memory, take
 
-FAST = {"contract", "reassoc", "nsz"}
-"""What sums in another order need; infinities and NaN keep their meaning."""
 ROW = 64
 """Pixels whose sum is kept in float32."""
 
 
 def _kernel(function: Callable[[Any], None]) -> Any:
     signature = types.void(types.CPointer(types.int64))
-    options = {"nopython": True, "fastmath": FAST, "error_model": "numpy"}
+    options = {"nopython": True, "error_model": "numpy"}
     try:
         return numba.cfunc(signature, cache=True, **options)(function)
     except (RuntimeError, OSError):  # nowhere to keep the machine code, or no space: each process makes it anew
@@ -31,7 +30,7 @@ def _kernel(function: Callable[[Any], None]) -> Any:
 
 
 def _inlined(function: Callable[..., Any]) -> Any:
-    return numba.njit(inline="always", fastmath=FAST, error_model="numpy")(function)
+    return numba.njit(inline="always", error_model="numpy")(function)
 
 
 @_inlined
