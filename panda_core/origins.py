@@ -46,6 +46,14 @@ class Origins:
         """Whether the image was trained or calibrated on."""
         return _short(digest) in self.trained or _short(digest) in self.calibrated
 
+    def rank(self, digest: str) -> int:
+        """In which order images are held out from the training of a child: what was held out before, what is new, what was trained on.
+
+        New ones not first: who adds images to a folder wants them learned.
+        """
+        short = _short(digest)
+        return 2 if short in self.trained else 0 if short in self.calibrated else 1
+
     def to_arrays(self) -> dict[str, NDArray[np.uint8]]:
         """By name, n x LENGTH each, in ascending order; none for an empty set."""
         return {f"{PREFIX}{name}": _packed(found) for name in _NAMES if (found := getattr(self, name))}

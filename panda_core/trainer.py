@@ -127,8 +127,8 @@ class _Stages:
             # What the parent was trained on is not what its child is judged by. Its seed sees to that, too, on the same folder and where
             # a parent of an earlier version does not know its images.
             seed = parent.config.train.seed
-        known = inherited.has_trained_on
-        splits = scan(self.run.data, data=self.config.data, seed=seed, exclude=self.run.exclude, known=known, on_progress=self.heed)
+        rank = inherited.rank
+        splits = scan(self.run.data, data=self.config.data, seed=seed, exclude=self.run.exclude, rank=rank, on_progress=self.heed)
         self._require_same_images(splits, before)
         if self.leads:
             self._record_splits(splits)

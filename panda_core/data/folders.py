@@ -74,7 +74,7 @@ def scan(
     data: DataConfig,
     seed: int,
     exclude: Collection[str] = (),
-    known: Callable[[str], bool] = lambda digest: False,
+    rank: Callable[[str], int] = lambda digest: 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Splits:
     """Finds, reads and splits the images of ``folder``; unreadable files and exact duplicates are listed, not fatal.
@@ -82,8 +82,8 @@ def scan(
     Normal images: ``train/good`` (or ``train/normal``, or images directly in ``train``), else ``normal`` or ``good``, else the
     folder's own images. Known anomalies: ``anomalous``, ``bad`` and the other folders in ``train``. Every file is decoded once.
     validation = round(data.validation_fraction * n), at least 4 where n allows; deterministic by content and seed.
-    ``exclude``: SHA-256 of images not to use. ``known``: whether the image of this SHA-256 is held out only where there are too few
-    others. ``on_progress`` is called after each file and may raise to end the scan.
+    ``exclude``: SHA-256 of images not to use. ``rank`` of an image's SHA-256: those of the lowest are held out first. ``on_progress`` is
+    called after each file and may raise to end the scan.
     Raises FolderError if there is no such layout or fewer than data.minimum usable normal images.
     """
     normal_paths, anomalous_paths = find_images(Path(folder))
@@ -95,7 +95,7 @@ def scan(
     anomalous = read(anomalous_paths, on_file=lambda done: on_progress(len(normal_paths) + done, total))
     if len(normal) < data.minimum:
         raise FolderError(_too_few(Path(folder), len(normal), data.minimum, problems))
-    held_out = hold_out(normal, fraction=data.validation_fraction, seed=seed, known=known)
+    held_out = hold_out(normal, fraction=data.validation_fraction, seed=seed, rank=rank)
     return Splits(
         train=tuple(sample.path for sample in normal if sample.digest not in held_out),
         validation=tuple(sample.path for sample in normal if sample.digest in held_out),
@@ -231,10 +231,10 @@ def _fingerprint(normal: Sequence[Sample], anomalous: Sequence[Sample]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def hold_out(samples: Sequence[Sample], *, fraction: float, seed: int, known: Callable[[str], bool] = lambda digest: False) -> set[str]:
+def hold_out(samples: Sequence[Sample], *, fraction: float, seed: int, rank: Callable[[str], int] = lambda digest: 0) -> set[str]:
     """Content hashes of the validation images: groups of near-duplicates in an order by hash, each taken if it still fits.
 
-    Groups with an image that is ``known`` come last.
+    Those of the lowest ``rank`` come first; a group has that of its highest image.
     """
     count = len(samples)
     wanted = min(max(4, round(fraction * count)), count - 2)
@@ -244,9 +244,9 @@ def hold_out(samples: Sequence[Sample], *, fraction: float, seed: int, known: Ca
     for label, sample in zip(labels, samples, strict=True):
         groups.setdefault(int(label), []).append(sample.digest)
 
-    def order(group: list[str]) -> tuple[bool, bool, bytes]:
+    def order(group: list[str]) -> tuple[int, bool, bytes]:
         # A group that would fill half of the validation images says little about the others: last choice.
-        return any(map(known, group)), len(group) > max(1, wanted // 2), hashlib.sha256(f"{seed} {group[0]}".encode()).digest()
+        return max(map(rank, group)), len(group) > max(1, wanted // 2), hashlib.sha256(f"{seed} {group[0]}".encode()).digest()
 
     held_out: set[str] = set()
     for group in sorted(groups.values(), key=order):
