@@ -181,8 +181,9 @@ def measure(
     """Measure whatever ``inspect`` is (it raises ImageError for what it cannot read) on images below ``folder``, each content once.
 
     ``images``: those the model was made of. ``on_image`` gets each image that was read, with its inspection; the pictures are not kept.
-    ``on_progress`` is called after each image and may raise to end the measurement. The report's ``device`` is
-    "", its ``trivial_auroc`` None: the caller sees to them. Raises FolderError where one of the classes has no readable image.
+    ``on_progress`` is called after each image, with 0 while files are compared before the first, and may raise to end the measurement.
+    The report's ``device`` is "", its ``trivial_auroc`` None: the caller sees to them. Raises FolderError where one of the classes has no
+    readable image.
     """
     seen: list[tuple[JudgedImage, Inspection]] = []
     found = distinct(samples, on_file=lambda: on_progress(0, len(samples)))

@@ -188,6 +188,7 @@ def test_images_that_made_the_model_are_a_warning_above_the_results(visit: Visit
             "Measure on images that it has not seen."
         ]
         measure(visit, toy_folder, "discs")
+        visit.page.wait_for_selector(".evaluate-counts:has-text('6 normal and 6 anomalous')")
         assert not visit.page.is_visible(".evaluate-warnings")
     finally:
         shutil.rmtree(place)

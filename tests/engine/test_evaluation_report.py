@@ -25,7 +25,7 @@ HOSTILE = '"><img src=x onerror=alert(1)>.png'
 def folder(tmp_path: Path) -> Path:
     """Spots of rising strength in both classes, so that the weakest anomalies score below the strongest normals."""
     place = tmp_path / "parts"
-    for label, strengths in (("good", range(0, 60, 10)), ("spot", range(30, 210, 30))):
+    for label, strengths in (("good", range(0, 60, 10)), ("spot", range(35, 215, 30))):
         (place / "test" / label).mkdir(parents=True)
         for strength in strengths:
             draw_spot(place / "test" / label / f"{strength}.png", strength=strength)
