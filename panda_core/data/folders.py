@@ -138,18 +138,14 @@ def distinct(samples: Sequence[LabelledImage], *, on_file: Callable[[], None] = 
     ``on_file`` is called after each file and may raise to end it.
     """
     digests: dict[Path, str] = {}
-    for sample in samples:
-        with suppress(ImageError):
-            digests[sample.path] = content_hash(sample.path)
-        on_file()
     first: dict[str, LabelledImage] = {}
     unclear: dict[str, Path] = {}
     for sample in samples:
-        if (digest := digests.get(sample.path)) is None:
-            continue
-        known = first.setdefault(digest, sample)
-        if (known.label == NORMAL) != (sample.label == NORMAL):
-            unclear[digest] = sample.path
+        with suppress(ImageError):
+            digest = digests[sample.path] = content_hash(sample.path)
+            if (first.setdefault(digest, sample).label == NORMAL) != (sample.label == NORMAL):
+                unclear[digest] = sample.path
+        on_file()
     kept: list[LabelledImage] = []
     left_out: list[Problem] = []
     for sample in samples:

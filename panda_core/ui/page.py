@@ -214,7 +214,8 @@ class _Page:
         said = f"“{name}” is ready: choose it in the list of models. {known_rates(found.boundary, 'the marked images')}".rstrip()
         if found.count < len(normal):
             said += (
-                f" {found.count} of {len(normal)} images marked normal were used; the others are copies, or the model was trained on them."
+                f" {found.count} of {len(normal)} images marked normal were used; the others cannot be read, are copies, or are known "
+                "to the model from its training."
             )
         return said
 
