@@ -21,6 +21,7 @@ from panda_core.data.masks import MAP_SIDE, true_mask
 from panda_core.errors import FolderError, ImageError
 from panda_core.inspection import BoundaryKind, Inspection
 from panda_core.origins import UNKNOWN, Origins
+from panda_core.printable import printable
 from panda_core.scoring import metrics
 from panda_core.scoring.decision import boundary_in_use
 from panda_core.scoring.maps import resize_map
@@ -212,7 +213,7 @@ def measure(
 
 
 def _judged(sample: LabelledImage, inspection: Inspection, folder: Path) -> JudgedImage:
-    defect = "" if sample.label == NORMAL else sample.label.encode("utf-8", "replace").decode()
+    defect = "" if sample.label == NORMAL else printable(sample.label)
     return JudgedImage(sample.path, _name(sample.path, folder), defect, inspection.score)
 
 
@@ -223,8 +224,7 @@ def _problem(error: ImageError, sample: LabelledImage, folder: Path) -> str:
 
 
 def _name(path: Path, folder: Path) -> str:
-    """As text: a name may hold bytes that are none, and neither a browser nor JSON takes those."""
-    return path.relative_to(folder).as_posix().encode("utf-8", "replace").decode()
+    return printable(path.relative_to(folder).as_posix())
 
 
 def _report(

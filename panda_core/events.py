@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from panda_core.printable import printable
+
 log = logging.getLogger(__name__)
 
 
@@ -79,5 +81,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return printable(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

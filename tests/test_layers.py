@@ -18,7 +18,7 @@ LONGEST = 300
 
 # From the ground up. A part may import the parts of lower layers, and itself; never its own layer's others.
 LAYERS: tuple[set[str], ...] = (
-    {"errors", "places", "spreadsheet", "locks", "memory", "stopping", "kernels", "version", "run_status"},
+    {"errors", "places", "spreadsheet", "locks", "memory", "stopping", "kernels", "version", "run_status", "printable"},
     {"__init__", "strict", "roots", "durable", "events", "shelf"},
     {"config"},
     {"rivals", "fields"},

@@ -20,6 +20,7 @@ from panda_core.batch.choosing import choose
 from panda_core.data.folders import NORMAL_NAMES, LabelledImage, labelled_test
 from panda_core.data.images import IMAGE_SUFFIXES, list_images
 from panda_core.errors import FolderError, PandaError
+from panda_core.printable import printable
 from panda_core.roots import lies_within, open_place
 
 MOST_IMAGES = 20_000
@@ -266,8 +267,7 @@ def _not_chosen(place: Path, left_out: Mapping[Path, tuple[int, str]]) -> str:
 
 
 def _shown(path: Path) -> str:
-    """The path as text: a name may hold bytes that are none, and neither a browser nor a file of ours takes those."""
-    return path.as_posix().encode("utf-8", "replace").decode()
+    return printable(path.as_posix())
 
 
 def _check_count(count: int, none: str) -> None:

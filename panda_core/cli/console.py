@@ -15,6 +15,8 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 
+from panda_core.printable import printable
+
 if TYPE_CHECKING:
     from panda_core.roi import RegionOfInterest
 
@@ -24,7 +26,7 @@ class _Printer(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         for segment in super().render(renderable, options):
-            yield segment._replace(text=_printable(segment.text))
+            yield segment._replace(text=printable(segment.text))
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Sentences are left in one line, which a terminal folds by itself: paths and commands in them can be copied."""
@@ -106,9 +108,4 @@ def region(model: str, wanted: bool) -> RegionOfInterest | None:
 
 def print_json(document: Any) -> None:
     """The whole of stdout."""
-    click.echo(_printable(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)))
-
-
-def _printable(text: str) -> str:
-    """With "?" for bytes of a file's name that are no text: one such name would lose all that is printed with it."""
-    return text.encode("utf-8", "replace").decode()
+    click.echo(printable(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)))

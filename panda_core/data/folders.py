@@ -22,6 +22,7 @@ from panda_core.data.depth import stretch_for
 from panda_core.data.images import content_hash, list_images
 from panda_core.data.samples import Problem, Sample, Thumbnail, sample_of, usable
 from panda_core.errors import FolderError, ImageError
+from panda_core.printable import printable
 
 NORMAL_NAMES = ("good", "normal")
 ANOMALOUS_NAMES = ("anomalous", "bad")
@@ -163,7 +164,7 @@ def distinct(samples: Sequence[LabelledImage], *, on_file: Callable[[], None] = 
 
 def _beside(path: Path) -> str:
     """Name and folder: enough to find it beside another image of its set."""
-    return f"{path.parent.name}/{path.name}".encode("utf-8", "replace").decode()
+    return printable(f"{path.parent.name}/{path.name}")
 
 
 def mask_of(image: Path) -> Path | None:

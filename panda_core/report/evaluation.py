@@ -13,10 +13,11 @@ from string import Template
 
 from panda_core.comparison import Difference, auroc_difference
 from panda_core.evaluation import Report
+from panda_core.printable import printable
 from panda_core.report.charts import Curve, histogram, unit_chart
 from panda_core.report.files import whole_file
 from panda_core.report.hardest import MOST
-from panda_core.report.markup import KINDS, Subject, definitions, encoded, interval, model_facts, number, share, table
+from panda_core.report.markup import KINDS, Subject, definitions, interval, model_facts, number, share, table
 from panda_core.scoring.metrics import Points
 
 HERE = Path(__file__).parent
@@ -42,7 +43,7 @@ class Measured:
 def write_evaluation(path: Path, source: str, measured: Sequence[Measured]) -> None:
     """Write the report of one or more models on the folder that ``source`` names. Raises PandaError; no file stays then."""
     with whole_file(path) as file:
-        file.write(encoded(_page(source, measured)))
+        file.write(printable(_page(source, measured)).encode())
 
 
 def write_evaluation_json(path: Path, source: str, measured: Sequence[Measured]) -> None:
@@ -50,7 +51,7 @@ def write_evaluation_json(path: Path, source: str, measured: Sequence[Measured])
     written = datetime.now(UTC).isoformat(timespec="seconds")
     document = {"source": source, "written": written, "models": [one.report.to_dict() for one in measured]}
     with whole_file(path) as file:
-        file.write(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
+        file.write(printable(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)).encode())
 
 
 def _page(source: str, measured: Sequence[Measured]) -> str:

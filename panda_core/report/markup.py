@@ -91,8 +91,3 @@ def model_facts(subject: Subject) -> str:
     facts = [("Name", subject.name), ("Made from", subject.data), ("Licence", subject.licence)]
     facts += [("Measured", text) for text in subject.measurements] + [("Limit", text) for text in subject.limits]
     return definitions([(name, escape(text)) for name, text in facts if text])
-
-
-def encoded(text: str) -> bytes:
-    """For a file; a name may hold bytes that are no text."""
-    return text.encode("utf-8", "replace")

@@ -14,9 +14,10 @@ import numpy as np
 from panda_core.batch.rows import Results, Row
 from panda_core.errors import ImageError
 from panda_core.inspection import Boundary
+from panda_core.printable import printable
 from panda_core.report import charts
 from panda_core.report.files import whole_file
-from panda_core.report.markup import ANOMALIES, KINDS, Subject, definitions, encoded, model_facts, number, region_note, share
+from panda_core.report.markup import ANOMALIES, KINDS, Subject, definitions, model_facts, number, region_note, share
 from panda_core.report.pictures import Inspect, inspect_again, small_overlay
 
 HERE = Path(__file__).parent
@@ -39,12 +40,12 @@ def write_report(
     """
     head, tail = _frame(results, subject).split("<!--pictures-->")
     with whole_file(path) as file:
-        file.write(encoded(head))
+        file.write(printable(head).encode())
         for row, result in inspect_again(pictured(results), inspect, should_stop=should_stop):
             picture = None if isinstance(result, ImageError) else small_overlay(result, pixel_threshold=results.pixel_threshold)
-            file.write(encoded(_figure(row, picture)))
+            file.write(printable(_figure(row, picture)).encode())
             on_step()
-        file.write(encoded(tail))
+        file.write(printable(tail).encode())
 
 
 def pictured(results: Results) -> list[Row]:

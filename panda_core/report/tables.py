@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from panda_core.batch.rows import Results, Row
+from panda_core.printable import printable
 from panda_core.report.files import whole_file
 from panda_core.spreadsheet import guard
 
@@ -26,7 +27,7 @@ def write_csv(path: Path, records: Sequence[Mapping[str, Any]], *, columns: Sequ
     ``regions`` may be a count or a list, of which the length is written. Missing values stay empty.
     """
     with whole_file(path) as file:
-        file.write(_csv_text(records, columns).encode("utf-8", "replace"))
+        file.write(printable(_csv_text(records, columns)).encode())
 
 
 def _csv_text(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -51,7 +52,7 @@ def batch_records(results: Results) -> Iterator[dict[str, Any]]:
 def batch_csv(results: Results) -> bytes:
     """The batch as CSV, one line an image, marked as UTF-8 for spreadsheets."""
     text = _csv_text(list(batch_records(results)), BATCH_COLUMNS)
-    return codecs.BOM_UTF8 + text.encode("utf-8", "replace")
+    return codecs.BOM_UTF8 + printable(text).encode()
 
 
 def write_batch_csv(path: Path, results: Results) -> None:
@@ -74,7 +75,7 @@ def write_batch_json(path: Path, results: Results) -> None:
         "images": list(batch_records(results)),
     }
     with whole_file(path) as file:
-        file.write(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
+        file.write(printable(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)).encode())
 
 
 def _read_record(row: Row, results: Results) -> dict[str, Any]:
