@@ -1,4 +1,4 @@
-"""Held-out images to a Calibration: labelled anomalies where there are some, synthetic ones otherwise, normals alone last."""
+"""Held-out images to a Calibration: with labelled anomalies where there are some, synthetic ones otherwise."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Gathered:
     normal: tuple[Evidence, ...]
     anomalous: tuple[Evidence, ...]
     masks: tuple[NDArray[np.bool_], ...]
-    """Of the synthetic anomalies, as large as the maps, true where a defect covers any part; empty for other sources."""
-    source: Source | None
+    """Of the synthetic anomalies, as large as the maps, true where a defect covers any part; empty for labelled ones."""
+    source: Source
     fingerprint: str
     unscored: tuple[str, ...] = ()
     """Errors that the detector reports and its paper does not score."""
@@ -78,7 +78,8 @@ def calibrate(
     """Every calibrated number of ``model`` from held-out normal images (III-C).
 
     ``scoring.boundary`` forces a source; ``auto`` takes labelled anomalies (4 or more) -> synthetic ones made from the same
-    held-out images -> the tail of the normals. Raises CalibrationError on too few or unlike images.
+    held-out images -> the tail of the normals. The errors and maps are weighed with the same anomalies, for ``tail``, too: without any,
+    one that says nothing counts as much as the best. Raises CalibrationError on too few or unlike images.
     """
     gathered = gather(model, normal_paths, anomalous_paths=anomalous_paths, scoring=scoring, seed=seed, on_progress=on_progress)
     return gathered.fit(scoring)
@@ -130,15 +131,14 @@ def gather(
     both = set(usual.values()) & set(anomalies.values())
     if source == "labelled" and both:
         raise CalibrationError(f"{len(both)} image(s) are among the normal images and among the anomalies. Decide for one, then try again.")
-    others = len(known) if source == "labelled" else SYNTHETIC_PER_IMAGE * len(usual) if source == "synthetic" else 0
-    total = len(usual) + others
+    total = len(usual) + (len(known) if source == "labelled" else SYNTHETIC_PER_IMAGE * len(usual))
     hashes: dict[Path, str] = {}
     normal = list(_told(examine_images(model, _usable(usual, hashes, deep)), 0, total, on_progress))
     masks: list[NDArray[np.bool_]] = []
     shown: Iterator[Picture] = iter(())
     if source == "labelled":
         shown = (image for _, image in readable(known, deep=deep))
-    elif source == "synthetic" and normal:
+    elif normal:
         total = len(normal) * (1 + SYNTHETIC_PER_IMAGE)
         shown = _make_each(hashes, seed, masks, deep, side=next(iter(normal[0].maps.values())).shape[0])
     anomalous = list(_told(examine_images(model, shown), len(normal), total, on_progress))
@@ -168,14 +168,12 @@ def _drop(evidence: Evidence, names: Sequence[str]) -> Evidence:
     return replace(evidence, errors=errors, maps={name: value for name, value in evidence.maps.items() if name not in names})
 
 
-def choose_source(scoring: ScoringConfig, labelled: int) -> Source | None:
-    """Where the anomalous calibration images come from, with so many known ones; None: nowhere. Raises CalibrationError on too few."""
+def choose_source(scoring: ScoringConfig, labelled: int) -> Source:
+    """Where the anomalous calibration images come from, with so many known ones. Raises CalibrationError on too few."""
     if scoring.boundary == "labelled" and labelled < MINIMUM_ANOMALOUS:
         raise CalibrationError(
             f"A labelled boundary needs at least {MINIMUM_ANOMALOUS} known anomalies; there are {labelled}. Add some, or choose synthetic."
         )
-    if scoring.boundary == "tail":
-        return None
     if scoring.boundary == "synthetic" or labelled < MINIMUM_ANOMALOUS:
         return "synthetic"
     return "labelled"

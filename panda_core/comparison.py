@@ -22,7 +22,7 @@ class Difference:
 
     auroc: float
     ci: tuple[float, float]
-    """95 %, paired bootstrap; holds 0 where the images cannot tell the two apart."""
+    """95 %: `scoring.metrics.auroc_difference_ci`; holds 0 where the images cannot tell the two apart."""
 
 
 def auroc_difference(report: Report, other: Report, *, seed: int = 0) -> Difference:
@@ -81,7 +81,7 @@ def compare(
 def compare_reports(parent: Report, child: Report) -> dict[str, Any]:
     """Both on the same labelled images, which the child's training has not used, JSON-ready: AUROC, and mistakes at their own boundaries.
 
-    ``gain`` is by how much the child's AUROC is larger, ``gain_ci`` its 95 % interval (paired bootstrap), which holds 0 where these images
+    ``gain`` is by how much the child's AUROC is larger, ``gain_ci`` its 95 % interval, which holds 0 where these images
     cannot tell the two apart. Raises CalibrationError where they share no image of one of the classes.
     """
     apart = auroc_difference(child, parent)

@@ -60,20 +60,20 @@ class Report:
     anomalous: int
     auroc: float
     auroc_ci: tuple[float, float]
-    """95 %, stratified bootstrap."""
+    """95 % at least: `scoring.metrics.auroc_ci`."""
     auprc: float
     auprc_ci: tuple[float, float]
-    """95 %, the same redraws."""
+    """95 %, stratified bootstrap."""
     prevalence: float
     """Share of anomalous images: the AUPRC of guessing."""
     error_auroc: Mapping[str, float]
     """AUROC of each error alone."""
     error_auroc_ci: Mapping[str, tuple[float, float]]
-    """95 %, stratified bootstrap."""
+    """95 % at least."""
     defect_auroc: Mapping[str, float]
     """AUROC of each defect against all normal images."""
     defect_auroc_ci: Mapping[str, tuple[float, float]]
-    """95 %, stratified bootstrap; wide where a defect has few images."""
+    """95 % at least; wide where a defect has few images."""
     defect_count: Mapping[str, int]
     boundary: float
     boundary_kind: BoundaryKind
@@ -254,14 +254,14 @@ def _report(
         normal=int((~labels).sum()),
         anomalous=int(labels.sum()),
         auroc=metrics.auroc(labels, scores),
-        auroc_ci=metrics.auroc_ci(labels, scores, seed=seed),
+        auroc_ci=metrics.auroc_ci(labels, scores),
         auprc=metrics.auprc(labels, scores),
         auprc_ci=metrics.auprc_ci(labels, scores, seed=seed),
         prevalence=float(labels.mean()),
         error_auroc={name: metrics.auroc(labels, values) for name, values in errors.items()},
-        error_auroc_ci={name: metrics.auroc_ci(labels, values, seed=seed) for name, values in errors.items()},
+        error_auroc_ci={name: metrics.auroc_ci(labels, values) for name, values in errors.items()},
         defect_auroc={name: metrics.auroc(labels[of], scores[of]) for name, of in defects.items()},
-        defect_auroc_ci={name: metrics.auroc_ci(labels[of], scores[of], seed=seed) for name, of in defects.items()},
+        defect_auroc_ci={name: metrics.auroc_ci(labels[of], scores[of]) for name, of in defects.items()},
         defect_count={name: int((names == name).sum()) for name in defects},
         boundary=boundary.value,
         boundary_kind=boundary.kind,

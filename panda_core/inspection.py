@@ -91,7 +91,7 @@ class Boundary:
     reason: str
     """One plain sentence for the person: how the boundary was found and, if a better source failed, why."""
     false_alarm_rate: float | None = None
-    """``tail``: the guaranteed rate on exchangeable normal images; else the rate measured on the normal calibration images."""
+    """``tail``: the rate to expect on exchangeable normal images; else the rate measured on the normal calibration images."""
     miss_rate: float | None = None
     """Share of anomalous calibration images below the boundary; None without any."""
 

@@ -26,7 +26,8 @@ from panda_core.cli.results import thresholds
     default="auto",
     show_default=True,
     help="labelled: known anomalies; synthetic: made from the normal images; tail: a false-alarm rate; auto: labelled "
-    "with four anomalies or more, else synthetic, and the tail where that gives no boundary.",
+    "with four anomalies or more, else synthetic, and the tail where that gives no boundary. The errors are weighed with the known or, "
+    "with fewer than four, synthetic anomalies in any case.",
 )
 @click.option("--false-alarm-rate", type=float, help="Rate the tail boundary aims at, e.g. 0.01.")
 @device_option
@@ -40,7 +41,8 @@ def calibrate(
 
     Images lie in FOLDER itself, or in normal/ with known anomalies in anomalous/ beside it.
 
-    Do this when the model meets another camera, light or product: its idea of "normal" stays, its numbers are refitted.
+    Do this when the model meets another camera, light or product: its idea of "normal" stays, its numbers and
+    the weights of its errors are refitted.
     """
     from panda_core.calibration import calibrate_anew
     from panda_core.card import find_model, read_card

@@ -45,11 +45,11 @@ class ScoringConfig:
     """Fusion and boundary (paper III-C)."""
 
     fusion: Fusion = "standardised"
-    """``sum`` is literal; ``standardised`` divides by sigma; ``weighted`` also weighs, chosen on normal and synthetic validation images."""
+    """``sum`` is literal; ``standardised`` divides by sigma; ``weighted`` also weighs, chosen with held-out images and anomalies."""
     boundary: Literal["auto", "labelled", "synthetic", "tail"] = "auto"
     """``auto``: ``labelled`` with four known anomalies or more, else ``synthetic``; ``tail`` where that gives no boundary."""
     false_alarm_rate: float = 0.05
-    """Rate of the ``tail`` boundary on exchangeable normal images: guaranteed where fusion is ``sum``, else approximate."""
+    """Rate of the ``tail`` boundary to be expected on normal images like those of the calibration."""
     smoothing: float = 2.0
     """Standard deviation in pixels (at S) of the Gaussian that smooths the maps."""
     pixel_false_alarm_rate: float = 0.002

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from panda_core.data.depth import Picture, stretch
 from panda_core.data.folders import NORMAL, LabelledImage
@@ -56,7 +57,7 @@ def same_shape(mask: NDArray[np.bool_], height: int, width: int) -> bool:
 
 
 def true_mask(sample: LabelledImage, *, image_shape: tuple[int, ...] | None = None) -> NDArray[np.bool_] | None:
-    """MAP_SIDE x MAP_SIDE, all False for a normal image; None for an anomalous one without a mask: it says nothing about pixels.
+    """MAP_SIDE x MAP_SIDE, all False for a normal image only; None for an anomalous one without a mask: it says nothing about pixels.
 
     Raises ImageError where the file cannot be a mask or, with ``image_shape`` (height, width), not that of this anomalous image.
     """
@@ -66,7 +67,16 @@ def true_mask(sample: LabelledImage, *, image_shape: tuple[int, ...] | None = No
     if image_shape is not None:
         _check_belongs(mask, sample.mask, *image_shape)
     share = cv2.resize(mask.astype(np.float32), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(share >= 0.25, dtype=bool)
+    return np.asarray(_marked(share), dtype=bool)
+
+
+def _marked(share: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Cells of which a mask covers a quarter, and all that it touches with parts too thin to cover so much of any: scratches count, too."""
+    touched, covered = share > 0, share >= 0.25
+    parts, count = ndimage.label(touched, structure=np.ones((3, 3), int))
+    kept = np.zeros(count + 1, bool)
+    kept[np.unique(parts[covered])] = True
+    return np.asarray(covered | (touched & ~kept[parts]))
 
 
 def _check_belongs(mask: NDArray[np.bool_], path: Path, height: int, width: int) -> None:

@@ -43,13 +43,13 @@ def known_rates(boundary: Boundary, images: str, source: str = "") -> str:
     """What a boundary does, as far as it is known: "On IMAGES: 5.0 % false alarms, 20.0 % misses."; "" where nothing is.
 
     ``source``: of the calibration's anomalous images, which are then called what they are.
-    The false-alarm rate of a tail boundary is a guarantee for new images, not a count of those at hand, and is called so.
+    The false-alarm rate of a tail boundary is expected of new images, not a count of those at hand, and is called so.
     """
     alarms, misses = boundary.false_alarm_rate, boundary.miss_rate
-    guaranteed = boundary.kind == "tail" and alarms is not None
-    rates = ((None if guaranteed else alarms, "false alarms"), (misses, f"of the {ANOMALIES[source]} missed" if source else "misses"))
+    expected = boundary.kind == "tail" and alarms is not None
+    rates = ((None if expected else alarms, "false alarms"), (misses, f"of the {ANOMALIES[source]} missed" if source else "misses"))
     counted = ", ".join(f"{share(rate)} {what}" for rate, what in rates if rate is not None)
-    said = [f"At most {share(alarms)} of new normal images should be called anomalous."] if guaranteed and alarms is not None else []
+    said = [f"About {share(alarms)} of new normal images should be called anomalous."] if expected and alarms is not None else []
     return " ".join([*said, f"On {images}: {counted}."] if counted else said)
 
 

@@ -115,7 +115,7 @@ def _alarms(used: Boundary) -> str:
     if used.false_alarm_rate is None:
         return "not known"
     if used.kind == "tail":
-        return f"at most {share(used.false_alarm_rate)} of normal images like those of the calibration"
+        return f"about {share(used.false_alarm_rate)} of normal images like those of the calibration"
     return f"{share(used.false_alarm_rate)} of the normal calibration images"
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaincinv
 
 from panda_core.config import ScoringConfig
 from panda_core.errors import CalibrationError
@@ -55,32 +56,34 @@ def tail_boundary(normal_scores: ArrayLike, rate: float) -> Boundary:
     """Split-conformal quantile of n normal scores: a new exchangeable normal image exceeds it with probability <= ``rate``.
 
     It is the ceil((n + 1)(1 - rate))-th smallest score, and a HAIR. Where n is too small for the rate it is the largest score, and the
-    reason says what that guarantees, 1 / (n + 1). ``false_alarm_rate`` is the guarantee reached, <= rate if n allows.
-    The guarantee is exact for scores fixed before these images were seen (fusion ``sum``), close where their mean and spread
-    were fitted to the same images, and a little optimistic where the errors' weights were (fusion ``weighted``).
+    reason says so. ``false_alarm_rate`` is the rate to be expected, <= ``rate`` if n allows: the mean over all sets of n images that might
+    have been held out. That of these n may be larger: the reason names what it stays below 95 times in 100, the quantile of a beta
+    distribution (Vovk 2012, proposition 2b). Both hold for scores fixed before these images were seen (fusion ``sum``), nearly where
+    their mean and spread were fitted to the same images, and are a little low where the errors' weights were (fusion ``weighted``).
     Raises CalibrationError without scores or where one is not finite.
     """
     scores = _checked(normal_scores, "normal", 1)
     n = scores.size
     rank = math.ceil((n + 1) * (1 - rate) - 1e-9)  # 1e-9: rounding must not push an exact integer up
-    guaranteed = (n + 1 - min(rank, n)) / (n + 1)
-    reason = f"At most {guaranteed:.1%} of new normal images should score higher, judging by {n} normal calibration images."
+    above = n + 1 - min(rank, n)
+    expected, most = above / (n + 1), float(betaincinv(above, min(rank, n), 0.95))
+    reason = (
+        f"About {expected:.1%} of new normal images should score higher, judging by {n} normal calibration images; "
+        f"by their choice it may be up to {most:.1%}."
+    )
     if rank > n:
         needed = math.ceil(1 / rate - 1e-9) - 1
-        reason = (
-            f"The largest of {n} normal calibration scores; so few can only guarantee a false-alarm rate of {guaranteed:.1%} "
-            f"({needed} images are needed for {rate:.1%})."
-        )
+        reason = f"The largest of {n} normal calibration scores. {reason} For {rate:.1%}, {needed} images are needed."
     lower, upper = np.percentile(scores, [25, 75])
     value = float(scores[min(rank, n) - 1] + HAIR * (upper - lower))
-    return Boundary(value, "tail", reason, false_alarm_rate=guaranteed)
+    return Boundary(value, "tail", reason, false_alarm_rate=expected)
 
 
 def choose_boundary(normal_scores: ArrayLike, anomalous_scores: ArrayLike, *, source: Source | None, scoring: ScoringConfig) -> Boundary:
     """Maximum-likelihood boundary against the anomalous scores of this source, else the tail with the reason stated.
 
     normal_scores: n, anomalous_scores: m (may be empty). The rates measured on these images come with it (for the tail: the
-    guaranteed false-alarm rate). Raises CalibrationError where the scores are not finite, all normal scores are the same, or the
+    expected false-alarm rate). Raises CalibrationError where the scores are not finite, all normal scores are the same, or the
     configuration insists on a source that is not there.
     """
     normal, anomalous = _checked(normal_scores, "normal", 2), _checked(anomalous_scores, "anomalous", 0)

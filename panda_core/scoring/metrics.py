@@ -5,6 +5,7 @@ Labels are 1 (or True) for anomalous, which is the positive class everywhere; hi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ Points = tuple[tuple[float, float], ...]
 
 MOST_POINTS = 200
 """Points of a curve that is drawn or written: an error of a hundredth of the picture, at most."""
+FEW_IMAGES = 10
+"""Fewer of a class do not tell two models apart by resampling."""
+_QUANTILE = 1.959964  # of the standard normal distribution, for 95 %
 _BOOTSTRAP_CELLS = 2_000_000  # resamples x images drawn at a time: 16 MB of indices
 
 
@@ -35,30 +39,44 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
     return float(_grouped_auroc(np.bincount(group[positive], minlength=groups), np.bincount(group[~positive], minlength=groups)))
 
 
-def auroc_ci(labels: ArrayLike, scores: ArrayLike, *, seed: int, resamples: int = 1000, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval (low, high) of `auroc` by stratified bootstrap: normal and anomalous images are redrawn apart.
+def auroc_ci(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
+    """Interval (low, high) that holds the true AUROC 95 times in 100 or more often, whatever the scores are like; low < high always.
 
-    It covers the choice of test images, not that of the training seed. Where the classes separate perfectly it collapses to
-    (1, 1), as every percentile bootstrap does. Raises CalibrationError like `auroc`.
+    Wilson's (1927) interval of a share, with the largest variance that an AUROC can have: A (1 - A) / min(n, m) (van Dantzig 1951). With
+    hundreds of images of each class a bootstrap is narrower; with few, or with an AUROC near 1, it is right much less often than it says
+    (50 normal images and 3 anomalous ones, AUROC 0.96: 44 to 70 times in 100). It covers the choice of test images, each of which it
+    takes for independent of the others, and not that of the training seed. Raises CalibrationError like `auroc`.
     """
-    return _interval(_redrawn(_grouped_auroc, labels, scores, seed, resamples), level)
+    area = auroc(labels, scores)
+    count, square = _fewest(labels), _QUANTILE**2
+    middle = (area + square / (2 * count)) / (1 + square / count)
+    half = _QUANTILE / (1 + square / count) * math.sqrt(area * (1 - area) / count + square / (4 * count**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def auprc_ci(labels: ArrayLike, scores: ArrayLike, *, seed: int, resamples: int = 1000, level: float = 0.95) -> tuple[float, float]:
-    """The interval of `auprc`, as `auroc_ci`; the share of anomalous images stays that of the test set."""
-    return _interval(_redrawn(_grouped_auprc, labels, scores, seed, resamples), level)
+def auprc_ci(labels: ArrayLike, scores: ArrayLike, *, seed: int, resamples: int = 1000) -> tuple[float, float]:
+    """95 % percentile interval (low, high) of `auprc` by stratified bootstrap: normal and anomalous images are redrawn apart.
+
+    The share of anomalous images stays that of the test set. Too narrow where a class has few images, and without width where the
+    classes separate perfectly. Raises CalibrationError like `auprc`.
+    """
+    return _interval(_redrawn(_grouped_auprc, labels, scores, seed, resamples))
 
 
 def auroc_difference_ci(
-    labels: ArrayLike, scores: ArrayLike, others: ArrayLike, *, seed: int, resamples: int = 1000, level: float = 0.95
+    labels: ArrayLike, scores: ArrayLike, others: ArrayLike, *, seed: int, resamples: int = 1000
 ) -> tuple[float, float]:
-    """Interval of auroc(scores) - auroc(others), two models on the same images in the same order.
+    """95 % interval of auroc(scores) - auroc(others), two models on the same images in the same order.
 
-    Both meet the same redraws, so what makes a set of images easy for both cancels out: this is narrower than two intervals side by
-    side would suggest. Raises CalibrationError like `auroc`.
+    By stratified bootstrap. Both meet the same redraws, so what makes a set of images easy for both cancels out: this is narrower than two
+    intervals side by side would suggest. With fewer than FEW_IMAGES of a class, where a bootstrap would see differences that are not
+    there, it is as wide as those two allow. Raises CalibrationError like `auroc`.
     """
+    if _fewest(labels) < FEW_IMAGES:
+        (low, high), (their_low, their_high) = auroc_ci(labels, scores), auroc_ci(labels, others)
+        return low - their_high, high - their_low
     ours = _redrawn(_grouped_auroc, labels, scores, seed, resamples)
-    return _interval(ours - _redrawn(_grouped_auroc, labels, others, seed, resamples), level)
+    return _interval(ours - _redrawn(_grouped_auroc, labels, others, seed, resamples))
 
 
 def roc_curve(labels: ArrayLike, scores: ArrayLike, *, most: int = MOST_POINTS) -> Points:
@@ -226,8 +244,14 @@ def _redrawn(
     return np.concatenate(areas)
 
 
-def _interval(values: Floats, level: float) -> tuple[float, float]:
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+def _fewest(labels: ArrayLike) -> int:
+    """Images of the rarer class."""
+    positive = int(np.count_nonzero(np.asarray(labels)))
+    return min(positive, np.asarray(labels).size - positive)
+
+
+def _interval(values: Floats) -> tuple[float, float]:
+    low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -113,8 +113,8 @@ def test_the_words_follow_the_conformal_p_value(page: Visit) -> None:
             return [0.01, 0.1, 1].map(p => words.rarity(p, 99).join(''));
         }"""
     )
-    assert said[0] == "At most 1 in 100 normal images scores this high: none of the 99 that calibrated the model did."
-    assert said[1].startswith("1 in 10 normal images scores this high") and said[2].startswith("100 % of normal images score")
+    assert said[0] == "None of the 99 normal images that calibrated the model scores this high: less than 3.0 % of new ones should."
+    assert said[1].startswith("About 1 in 10 normal images scores this high") and said[2].startswith("About 100 % of normal images score")
 
 
 def test_a_drag_is_painted_as_it_goes_and_asks_the_server_once_when_it_ends(page: Visit, tmp_path: Path) -> None:

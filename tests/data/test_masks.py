@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from dicom_files import write_dicom
 
-from panda_core.data.masks import fit_mask, read_mask, same_shape
+from panda_core.data.folders import LabelledImage
+from panda_core.data.masks import fit_mask, read_mask, same_shape, true_mask
 from panda_core.errors import ImageError
 
 
@@ -57,6 +58,24 @@ def test_soft_edges_and_a_jpegs_noise_move_the_edge_only(tmp_path: Path) -> None
     cv2.circle(mask, (120, 90), 50, 255, -1)
     cv2.imwrite(str(tmp_path / "m.jpg"), cv2.GaussianBlur(mask, (0, 0), 2))
     assert np.mean(read_mask(tmp_path / "m.jpg") != (mask > 127)) < 0.002
+
+
+@pytest.mark.parametrize("side", [128, 300, 900, 2048])
+def test_thin_and_tiny_defects_are_not_lost_beside_large_ones(tmp_path: Path, side: int) -> None:
+    def at_map_size(mask: np.ndarray) -> np.ndarray:
+        cv2.imwrite(str(tmp_path / "m.png"), mask)
+        found = true_mask(LabelledImage(tmp_path / "i.png", "scratch", tmp_path / "m.png"))
+        assert found is not None and found.shape == (128, 128)
+        return found
+
+    line, dot, block = (np.zeros((side, side), np.uint8) for _ in range(3))
+    cv2.line(line, (side // 10, side // 8), (side - side // 10, side // 5), 255, 1)
+    dot[side // 2, side // 2] = 255
+    block[side * 3 // 4 :, side // 4 : side // 2] = 255
+    assert at_map_size(line)[:, 20:108].any(axis=0).mean() > 0.7 and at_map_size(dot).sum() == 1
+    alone = at_map_size(block)
+    assert np.array_equal(at_map_size(block | line | dot), alone | at_map_size(line) | at_map_size(dot))
+    assert alone.mean() == pytest.approx(1 / 16, rel=0.1), "a large one does not grow"
 
 
 def test_an_empty_mask_marks_nothing(tmp_path: Path) -> None:

@@ -66,9 +66,22 @@ def test_synthetic_ones_can_be_forced_past_labelled_ones(inspector: Inspector, g
     assert gathered.source == "synthetic" and len(gathered.anomalous) == 2 * len(good)
 
 
-def test_the_tail_can_be_forced_and_needs_no_anomalies(inspector: Inspector, good: list[Path], scars: list[Path]) -> None:
+@pytest.mark.parametrize("known", [0, 6])
+def test_a_tail_weighs_the_errors_as_the_other_boundaries_do(inspector: Inspector, good: list[Path], scars: list[Path], known: int) -> None:
+    of_tail, of_other = (
+        calibrate(inspector.model, good, anomalous_paths=scars[:known], scoring=ScoringConfig(fusion="weighted", boundary=kind))
+        for kind in ("tail", "labelled" if known else "synthetic")
+    )
+    assert of_tail.boundary.kind == "tail" != of_other.boundary.kind
+    assert of_tail.errors == of_other.errors and len({error.weight for error in of_tail.errors.values()}) > 1
+    assert of_tail.maps.keys() == of_other.maps.keys()
+    assert [of_tail.maps[name].weight for name in of_tail.maps] == [of_other.maps[name].weight for name in of_other.maps]
+    assert of_tail.boundary.miss_rate == np.mean(of_tail.anomalous_scores <= of_tail.boundary.value)
+
+
+def test_the_tail_can_be_forced(inspector: Inspector, good: list[Path], scars: list[Path]) -> None:
     found = calibrate(inspector.model, good, anomalous_paths=scars, scoring=replace(SCORING, boundary="tail"))
-    assert found.boundary.kind == "tail" and found.anomalous_scores.size == 0
+    assert found.boundary.kind == "tail" and found.source == "labelled"
     largest, spread = found.normal_scores[-1], np.ptp(found.normal_scores)
     assert largest < found.boundary.value < largest + 0.01 * spread, "so few images can only give the largest score"
 
@@ -128,7 +141,7 @@ def test_copies_of_an_image_count_once(inspector: Inspector, good: list[Path], s
     counted: list[tuple[int, int]] = []
     found = calibrate(inspector.model, copies, scoring=scoring, on_progress=lambda done, total: counted.append((done, total)))
     once = calibrate(inspector.model, good, scoring=scoring)
-    assert counted == [(number, len(good)) for number in range(1, len(good) + 1)]
+    assert counted == [(number, 3 * len(good)) for number in range(1, 3 * len(good) + 1)], "each, and its two synthetic anomalies"
     assert found.count == once.count == len(good) and found.boundary == once.boundary and found.fingerprint == once.fingerprint
     known = [Path(shutil.copy(scars[0], tmp_path / f"{number}.png")) for number in range(4)]
     assert calibrate(inspector.model, good, anomalous_paths=known, scoring=ScoringConfig()).source != "labelled", "one anomaly, four times"
@@ -137,5 +150,5 @@ def test_copies_of_an_image_count_once(inspector: Inspector, good: list[Path], s
 def test_an_image_cannot_be_normal_and_anomalous(inspector: Inspector, good: list[Path], scars: list[Path]) -> None:
     with pytest.raises(CalibrationError, match="1 image"):
         calibrate(inspector.model, good, anomalous_paths=[*scars, good[0]], scoring=ScoringConfig())
-    tail = ScoringConfig(boundary="tail")  # which looks at no anomaly
-    assert calibrate(inspector.model, good, anomalous_paths=[*scars, good[0]], scoring=tail).boundary.kind == "tail"
+    synthetic = ScoringConfig(boundary="synthetic")  # which looks at no known anomaly
+    assert calibrate(inspector.model, good, anomalous_paths=[*scars, good[0]], scoring=synthetic).source == "synthetic"

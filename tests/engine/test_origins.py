@@ -61,11 +61,11 @@ def test_a_training_writes_down_each_image_once_and_test_images_not_at_all(toy_f
     assert not any(map(images.knows, digests(list_images(toy_folder / "test"))))
 
 
-def test_known_anomalies_count_where_the_boundary_comes_from_them(toy_folder: Path, tmp_path: Path) -> None:
+def test_known_anomalies_count_where_the_model_is_calibrated_with_them(toy_folder: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(toy_folder / "train", tmp_path / "discs" / "train")).parent
     scars = copied(list_images(toy_folder / "test" / "scar"), folder / "train" / "scar")
     found = []
-    for boundary in ("labelled", "tail"):
+    for boundary in ("labelled", "synthetic"):
         config = preset("tiny").override(**{"train.warmup_steps": 1, "train.adversarial_steps": 1, "scoring.boundary": boundary})
         run = RunDir.create(tmp_path / boundary, config, folder)
         assert run_training(run, device="cpu") == "done"

@@ -97,12 +97,12 @@ def test_every_export_says_that_the_model_looks_at_its_region_only(batch: Batch,
     assert "region of interest" not in (tmp_path / "out.html").read_text(encoding="utf-8")
 
 
-def test_what_a_tail_guarantees_is_not_called_a_count() -> None:
+def test_what_is_expected_of_a_tail_is_not_called_a_count() -> None:
     counted = Boundary(1.0, "synthetic", "", false_alarm_rate=0.05, miss_rate=0.2)
     assert known_rates(counted, "the images") == "On the images: 5.0 % false alarms, 20.0 % misses."
     assert known_rates(counted, "the images", "synthetic").endswith("false alarms, 20.0 % of the synthetic anomalies missed.")
     tail = replace(counted, kind="tail", false_alarm_rate=1 / 7)
-    promise = "At most 14.3 % of new normal images should be called anomalous."
+    promise = "About 14.3 % of new normal images should be called anomalous."
     assert known_rates(tail, "the images") == f"{promise} On the images: 20.0 % misses."
     assert known_rates(replace(tail, miss_rate=None), "the images") == promise
     assert known_rates(Boundary(1.0, "manual", ""), "the images") == ""

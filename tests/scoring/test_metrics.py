@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.stats import norm
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc
 
@@ -51,19 +52,31 @@ def test_auprc_of_equal_scores_is_the_prevalence() -> None:
     assert auprc(labels, np.zeros(labels.size)) == pytest.approx(prevalence(labels))
 
 
-def test_interval_covers_the_true_area_about_as_often_as_it_says() -> None:
+@pytest.mark.parametrize("spread", [1.0, 2.0])
+@pytest.mark.parametrize("area", [0.8, 0.96, 0.99])
+@pytest.mark.parametrize(("normal", "anomalous"), [(50, 1), (50, 3), (10, 10), (60, 40)])
+def test_the_interval_of_auroc_keeps_its_word_with_few_images_and_near_one(normal: int, anomalous: int, area: float, spread: float) -> None:
     random = np.random.default_rng(0)
-    labels, true_area = np.repeat([0, 1], 40), 0.7602  # Phi(1 / sqrt 2)
-    intervals = [auroc_ci(labels, random.normal(size=80) + labels, seed=i, resamples=300) for i in range(200)]
-    covered = np.mean([low <= true_area <= high for low, high in intervals])
-    assert 0.88 <= covered <= 0.99
+    labels = np.repeat([0, 1], [normal, anomalous])
+    shift = norm.ppf(area) * np.hypot(1, spread)
+    draws = [random.normal(size=labels.size) * np.where(labels, spread, 1) + shift * labels for _ in range(400)]
+    intervals = np.array([auroc_ci(labels, scores) for scores in draws])
+    assert np.mean((intervals[:, 0] <= area) & (area <= intervals[:, 1])) >= 0.93  # 0.95, less two standard errors
+    assert np.all(intervals[:, 0] < intervals[:, 1]) and intervals.min() >= 0 and intervals.max() <= 1
 
 
-def test_interval_is_a_function_of_the_seed_and_holds_the_estimate() -> None:
+def test_the_interval_of_auroc_is_wilsons_with_the_rarer_class() -> None:
+    assert auroc_ci([0] * 10 + [1] * 10, range(20)) == pytest.approx((0.7225, 1.0), abs=1e-4)  # no mistake among ten
+    assert auroc_ci([0] * 90 + [1], range(91)) == pytest.approx((0.2065, 1.0), abs=1e-4)
+    halves = auroc_ci([0, 1] * 40, np.zeros(80))
+    assert halves == pytest.approx((0.3520, 0.6480), abs=1e-4) and sum(halves) == pytest.approx(1)
+
+
+def test_interval_of_auprc_is_a_function_of_the_seed_and_holds_the_estimate() -> None:
     labels, scores = sample(3, ties=True)
-    low, high = auroc_ci(labels, scores, seed=7)
-    assert (low, high) == auroc_ci(labels, scores, seed=7)
-    assert low < auroc(labels, scores) < high
+    low, high = auprc_ci(labels, scores, seed=7)
+    assert (low, high) == auprc_ci(labels, scores, seed=7)
+    assert low < auprc(labels, scores) < high
 
 
 def test_equal_error_rate_is_zero_when_separated_half_at_chance_and_one_when_reversed() -> None:
@@ -79,7 +92,7 @@ def test_equal_error_rate_of_two_normals_is_the_tail_beyond_the_midpoint() -> No
     assert eer(labels, scores) == pytest.approx(0.1587, abs=0.01)  # 1 - Phi(1)
 
 
-@pytest.mark.parametrize("metric", [auroc, auprc, eer, lambda labels, scores: auroc_ci(labels, scores, seed=0)])
+@pytest.mark.parametrize("metric", [auroc, auprc, eer, auroc_ci, lambda labels, scores: auprc_ci(labels, scores, seed=0)])
 @pytest.mark.parametrize("labels, scores", [([1, 1], [0.1, 0.2]), ([0, 0], [0.1, 0.2]), ([0, 1], [0.1, np.nan]), ([0, 1, 1], [0.1, 0.2])])
 def test_one_class_and_broken_scores_are_refused(metric, labels, scores) -> None:
     with pytest.raises(CalibrationError):
@@ -174,8 +187,20 @@ def test_a_difference_is_judged_on_the_same_redraws() -> None:
     assert 0 < low < high
     near = scores + random.normal(scale=0.05, size=120)
     low, high = auroc_difference_ci(labels, near, scores, seed=0)
-    apart = auroc_ci(labels, scores, seed=0)
+    apart = auroc_ci(labels, scores)
     assert low <= 0 <= high and high - low < (apart[1] - apart[0]) / 2
+
+
+def test_a_handful_of_images_does_not_tell_two_models_apart() -> None:
+    """Two equally good models: an interval that leaves 0 out is a mistake."""
+    random = np.random.default_rng(0)
+    for anomalous in (1, 3, 9):
+        labels = np.repeat([0, 1], [30, anomalous])
+        found = [auroc_difference_ci(labels, random.normal(size=labels.size) + labels, random.normal(size=labels.size) + labels, seed=0)
+                 for _ in range(300)]  # fmt: skip
+        assert np.mean([not low <= 0 <= high for low, high in found]) <= 0.05, anomalous
+    low, high = auroc_difference_ci(labels, labels, -labels, seed=0)
+    assert 0 < low < high, "but what is plain to see is seen"
 
 
 @pytest.mark.parametrize("function", [roc_curve, pr_curve])

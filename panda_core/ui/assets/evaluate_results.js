@@ -107,7 +107,7 @@ class Results {
       row.ariaSelected = String(at === this.chosen);
       row.addEventListener('click', () => this.choose(at));
     });
-    place.replaceChildren(made, node('p', {className: 'evaluate-hint', textContent: 'In brackets 95 % intervals. Where “beside the first” holds 0, these images cannot tell the two apart. False alarms and misses: each model at its own boundary. A click shows a model in detail.'}));
+    place.replaceChildren(made, node('p', {className: 'evaluate-hint', textContent: 'In brackets 95 % intervals, each image taken for a case of its own. Where “beside the first” holds 0, these images cannot tell the two apart. False alarms and misses: each model at its own boundary. A click shows a model in detail.'}));
   }
 
   problems() {
@@ -145,13 +145,10 @@ function figures(result) {
 }
 
 function advice(result, kinds) {
-  const parts = [`${result.title}. Intervals are 95 % and cover the choice of these images.`];
+  const parts = [`${result.title}. Intervals are 95 % and cover the choice of these images, each taken for a case of its own: with several pictures of one object they are too narrow.`];
   if (Math.min(kinds.normal.length, kinds.anomalous.length) < ENOUGH) parts.push(`With fewer than ${ENOUGH} images of a class they are wide: measure on more before you decide.`);
   if (result.trivial !== null && result.auroc[1] <= result.trivial) {
     parts.push(`Colour statistics alone reach ${number(result.trivial)}: these images do not show that the model sees more than light and colour.`);
-  }
-  if ([result.auroc, ...result.defects.map(one => one.auroc)].some(([, low, high]) => low === high)) {
-    parts.push('An interval without width says that these images show no mistake, not that there is none to come.');
   }
   if (result.region) parts.push('The model looks at its region only, as everywhere on this page; panda evaluate does so with --roi.');
   return parts.join(' ');

@@ -21,11 +21,11 @@ const ANOMALIES = {labelled: 'the known anomalies', synthetic: 'the synthetic an
 
 /** How many normal images score this high, from the conformal p-value and the number of normal calibration images. */
 export function rarity(pValue, count) {
-  const oneIn = (1 / pValue).toFixed(0);
   if (pValue * (1 + count) < 1.5) {
-    return [`At most 1 in ${oneIn} normal images scores this high`, `: none of the ${count} that calibrated the model did.`];
+    const most = 1 - 0.05 ** (1 / count); // with a larger share, one of them would have scored this high, 95 times in 100
+    return [`None of the ${count} normal images that calibrated the model scores this high`, `: less than ${percent(most)} of new ones should.`];
   }
-  const bold = 1 / pValue >= 1.95 ? `1 in ${oneIn} normal images scores this high` : `${percent(pValue)} of normal images score this high`;
+  const bold = 1 / pValue >= 1.95 ? `About 1 in ${(1 / pValue).toFixed(0)} normal images scores this high` : `About ${percent(pValue)} of normal images score this high`;
   return [bold, `, judged by the ${count} that calibrated the model.`];
 }
 
