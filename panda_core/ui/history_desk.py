@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from panda_core.errors import CalibrationError, FolderError, PandaError
-from panda_core.history import Entry, History, HistoryError, Mark, Order, Query, Settings, intact, present
+from panda_core.history import Entry, History, HistoryError, Mark, Order, Query, Settings, Statistics, intact, present
 from panda_core.history.export import file_name
 from panda_core.history.records import MarkFilter
 from panda_core.inspection import Verdict
@@ -31,6 +31,8 @@ MOST_IDS = 1_000_000
 """Entries the page can deal with at once."""
 LATEST_TIME = 253_370_764_800_000.0
 """The year 9999 in milliseconds, as browsers count."""
+CHOSEN, FEW = 0.25, 2
+"""More false alarms than these, as a share of the images marked normal and as a number, look as if they were marked for being so."""
 LOST = "their files are gone, changed or unreadable, and no copy was kept"
 
 Calibrate = Callable[[str, list[Path], list[Path], str], str]
@@ -101,7 +103,7 @@ class HistoryDesk:
         return (
             f"Marked for “{model}”: {counts.marked_normal:,} normal, {counts.marked_anomalous:,} anomalous. Among them "
             f"{_count(counts.false_alarms, 'false alarm', 'false alarms')} and {_count(counts.misses, 'miss', 'misses')}."
-            f"{'' if kept else ' No copies are kept: marked uploads can teach as long as their tab is open.'}"
+            f"{'' if kept else ' No copies are kept: marked uploads can teach as long as their tab is open.'}{_chosen(counts)}"
         )
 
     def calibrate(self, model: str | None, name: str) -> str:
@@ -114,7 +116,7 @@ class HistoryDesk:
         normal, anomalous = self.history.marked(model, "normal"), self.history.marked(model, "anomalous")
         gone = self._gone(model, len(normal), len(anomalous))
         try:
-            return self._on_calibrate(model, normal, anomalous, name) + gone
+            return self._on_calibrate(model, normal, anomalous, name) + gone + _chosen(self.history.statistics(model))
         except CalibrationError as error:
             raise CalibrationError(f"{error}{gone}") from error
 
@@ -209,6 +211,16 @@ class HistoryDesk:
             "who": entry.marked_by,
             "note": entry.note,
         }
+
+
+def _chosen(counts: Statistics) -> str:
+    """What to say of marked images that are no fair sample of what the model meets; "" where they may be one."""
+    if counts.false_alarms <= max(FEW, CHOSEN * counts.marked_normal):
+        return ""
+    return (
+        " A calibration takes marked images for a fair sample. Those marked because the model was wrong are none: the boundary would come "
+        "to lie too high, and anomalies would be missed. Mark normal images that it judged right, too, as they come."
+    )
 
 
 def read_query(request: Mapping[str, Any]) -> Query:

@@ -135,6 +135,14 @@ def test_marks_are_summed_up_and_handed_to_the_calibration(desk: HistoryDesk, hi
         desk.calibrate(None, "autumn")
 
 
+def test_marks_that_were_chosen_for_being_false_alarms_are_no_fair_sample(desk: HistoryDesk, history: History, tmp_path: Path) -> None:
+    history.mark(add(history, tmp_path, 200, 201, 202), "normal")
+    assert "fair sample" in desk.summary("leaf") and "fair sample" in desk.calibrate("leaf", "autumn")
+    history.mark(add(history, tmp_path, *range(10, 19)), "normal")
+    assert "12 normal, 0 anomalous. Among them 3 false alarms" in desk.summary("leaf")
+    assert "fair sample" not in desk.summary("leaf") + desk.calibrate("leaf", "winter")
+
+
 def test_a_calibrated_copy_cannot_hide_behind_a_model_of_the_list(
     desk: HistoryDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
