@@ -80,6 +80,8 @@ RECIPES = {
         limits=(
             "Not a security device: it misses most weapons projected into full bags (see the sixray_tip figure).",
             "sixray/baggage separates by how full a bag is; its figure does not show that threats are seen.",
+            "Its false-alarm rates and “1 in N normal images” hold for scanned and drawn pictures mixed, with which it was calibrated: of "
+            "scanned bags alone, more than a third raise a false alarm.",
             "Pseudo-colour scanner pictures only; grey X-rays and other scanners need a new calibration.",
         ),
     ),
