@@ -45,8 +45,7 @@ from panda_core.inspector import examine_images
 from panda_core.percept import PerceptualEvidence
 from panda_core.presets import preset, tuned
 from panda_core.scoring.fusion import fuse
-from panda_core.scoring.metrics import auroc
-from panda_core.scoring.resampling import bootstrap_interval
+from panda_core.scoring.metrics import auroc, auroc_bootstrap_ci
 from panda_core.trainer import concrete, make_fabric
 from panda_core.training import Progress, Trainer
 from panda_core.tuning import take_over
@@ -181,7 +180,7 @@ def measure(config: Config, folder: Path, parent: Path | None, test: Test, state
             "step": state.step,
             "minutes": round(state.seconds / 60, 2),
             "auroc": auroc(test.labels, scores),
-            "auroc_ci": list(bootstrap_interval(auroc, test.labels, scores, seed=config.train.seed)),
+            "auroc_ci": list(auroc_bootstrap_ci(test.labels, scores, seed=config.train.seed)),
             "networks_auroc": auroc(test.labels, networks),
             "error_auroc": {name: auroc(test.labels, values) for name, values in errors.items()},
             "weights": {name: stats.weight for name, stats in calibration.errors.items()},

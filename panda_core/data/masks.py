@@ -67,7 +67,7 @@ def true_mask(sample: LabelledImage, *, image_shape: tuple[int, ...] | None = No
     if image_shape is not None:
         _check_belongs(mask, sample.mask, *image_shape)
     share = cv2.resize(mask.astype(np.float32), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(_marked(share), dtype=bool)
+    return _marked(np.asarray(share, np.float32))
 
 
 def _marked(share: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from panda_core.data.images import read_image
 from panda_core.inspection import Calibration, Evidence, Picture
 from panda_core.scoring.fusion import fuse
 from panda_core.scoring.maps import resize_map, standardise
-from panda_core.scoring.metrics import auprc, aupro, auroc, auroc_ci, eer, pixel_auroc, prevalence
+from panda_core.scoring.metrics import auprc, aupro, auroc, auroc_bootstrap_ci, eer, pixel_auroc, prevalence
 from panda_core.scoring.resampling import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -87,9 +87,10 @@ def milliseconds(model: Model, images: Sequence[Picture]) -> float:
 
 def separation(labels: NDArray[np.bool_], scores: Floats, *, groups: Sequence[str] | None, seed: int, video: bool) -> dict[str, Any]:
     """Fields of a record that need scores only, those of any system. Raises CalibrationError where a class is missing."""
-    interval = (
-        auroc_ci(labels, scores, seed=seed) if groups is None else bootstrap_interval(auroc, labels, scores, seed=seed, groups=groups)
-    )
+    if groups is None:
+        interval = auroc_bootstrap_ci(labels, scores, seed=seed)
+    else:
+        interval = bootstrap_interval(auroc, labels, scores, seed=seed, groups=groups)
     return {
         "auroc": auroc(labels, scores),
         "auroc_ci": interval,

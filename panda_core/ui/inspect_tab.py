@@ -90,13 +90,13 @@ class InspectTab:
     def granted(self, model: str | None, view: View | None, playlist: Playlist, wish: Wish) -> Iterator[Updates]:
         """Open what was asked for last; nothing where that is open already."""
         if not wish.waits(playlist):
-            return
-        if not wish.problem:
+            yield _nothing(self.results)  # Gradio (6.31) clears all outputs of a generator that yields nothing
+        elif not wish.problem:
             yield from self._open(wish.playlist, wish.model or model, view)
-            return
-        discard(view)
-        failed = handlers.failure("Nothing was inspected", wish.problem)
-        yield self._updates(failed, wish.playlist, self.value(failed, wish.playlist), before=view)
+        else:
+            discard(view)
+            failed = handlers.failure("Nothing was inspected", wish.problem)
+            yield self._updates(failed, wish.playlist, self.value(failed, wish.playlist), before=view)
 
     def _granted_in_front(self, *given: Any) -> Iterator[Updates]:
         """The same; only the first update brings the tab to the front: after it a person may have gone elsewhere."""

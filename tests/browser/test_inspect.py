@@ -168,6 +168,21 @@ def test_the_last_click_wins_and_steps_add_up_while_an_image_is_inspected(visit:
     assert visit.complaints == []
 
 
+def test_nothing_is_lost_at_either_end_of_a_list(visit: Visit, served: Any, tmp_path: Path) -> None:
+    visit.open(served.url)
+    visit.choose_file(draw_spot(tmp_path / "1.png"), draw_spot(tmp_path / "2.png"))
+    visit.page.wait_for_selector('.viewer[data-name="1.png"][data-state="ready"]')
+    model = visit.page.input_value("#model input")
+    visit.page.locator(".pane:visible").first.click()
+    for key, name in (("ArrowLeft", "1.png"), ("ArrowRight", "2.png"), ("ArrowRight", "2.png"), ("ArrowLeft", "1.png")):
+        visit.page.keyboard.press(key)
+        visit.page.wait_for_timeout(500)
+        visit.page.wait_for_selector(f'.viewer[data-name="{name}"][data-state="ready"]')
+        assert visit.page.input_value("#model input") == model != ""
+        assert visit.page.locator('section[aria-label="Model card"]').count() == 1
+    assert visit.complaints == []
+
+
 def call_inspect(url: str, image: dict[str, Any]) -> str:
     """The answer stream of one call of the public endpoint, as text."""
     body = json.dumps({"data": [image, "leaf"]}).encode()

@@ -1,4 +1,4 @@
-"""Bootstrap intervals: they hold the value, agree with the fast one for AUPRC, and widen where images come in groups."""
+"""Bootstrap intervals: they hold the value, agree with the fast one for AUROC, and widen where images come in groups."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from panda_core.errors import CalibrationError
-from panda_core.scoring.metrics import auprc, auprc_ci, auroc
+from panda_core.scoring.metrics import auprc, auroc, auroc_bootstrap_ci
 from panda_core.scoring.resampling import bootstrap_interval, seed_interval
 
 
@@ -26,7 +26,7 @@ def test_the_interval_holds_the_value_and_repeats(measure) -> None:  # type: ign
 
 def test_without_groups_it_agrees_with_the_fast_one() -> None:
     labels, scores = drawn()
-    assert bootstrap_interval(auprc, labels, scores, seed=0) == pytest.approx(auprc_ci(labels, scores, seed=0), abs=0.02)
+    assert bootstrap_interval(auroc, labels, scores, seed=0) == pytest.approx(auroc_bootstrap_ci(labels, scores, seed=0), abs=0.02)
 
 
 def test_repeating_every_image_in_its_group_adds_no_evidence() -> None:

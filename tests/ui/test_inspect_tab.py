@@ -159,6 +159,8 @@ def test_steps_add_up_while_an_image_is_inspected_and_the_last_wish_is_the_one_t
     assert seat.grant(last)["name"] == "2.png"
     assert seat.grant(wish)["name"] == "2.png" and engine.calls == 2, "what was asked for before is no longer wanted"
     assert seat.grant(last)["name"] == "2.png" and engine.calls == 2, "one wish is granted once"
+    updates = list(seat.tab.granted("leaf", seat.view, seat.playlist, last))
+    assert len(updates) == 1 and all(value == gr.skip() for value in updates[0]), "Gradio clears what a generator leaves out"
     discard(seat.view)
 
 
