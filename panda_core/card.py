@@ -207,8 +207,10 @@ def list_models() -> list[Path]:
 def usable_name(name: str) -> str:
     """A name that a model can have, taken or not, without spaces around it. Raises ModelError where no folder can be called so."""
     name = name.strip()
+    if not name:
+        raise ModelError(f"The model needs a name: up to {LONGEST_NAME} letters, digits, spaces, dots or dashes, no dot first.")
     forbidden = set('/\\:*?"<>|\0')
-    if not name or name.startswith(".") or len(name) > LONGEST_NAME or set(name) & forbidden or not name.isprintable():
+    if name.startswith(".") or len(name) > LONGEST_NAME or set(name) & forbidden or not name.isprintable():
         raise ModelError(f"“{name}” is no usable name. Take up to {LONGEST_NAME} letters, digits, spaces, dots or dashes, no dot first.")
     return name
 

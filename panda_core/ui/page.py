@@ -39,7 +39,7 @@ HERE = Path(__file__).parent
 THEME_SWITCH = (HERE / "switch.js").read_text(encoding="utf-8")
 HEADER = (
     '<header><span class="mark" aria-hidden="true"></span><h1>PANDA Inspector</h1>'
-    '<button type="button" class="switch" aria-label="Switch between light and dark">Light / dark</button></header>'
+    '<button type="button" class="switch" title="Switch between light and dark">Light / dark</button></header>'
 )
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -143,7 +143,8 @@ class _Page:
 
     def _marked_alone(self, inspection: Inspection, mark: str) -> None:
         assert self.recorder is not None
-        self.recorder.mark(inspection, mark)
+        if problem := self.recorder.mark(inspection, mark):
+            gr.Warning(problem)
         self.batch.marked_elsewhere(inspection.model, Path(inspection.source), mark)
 
     def _marked_in_batch(self, model: str, row: Row, mark: str) -> None:

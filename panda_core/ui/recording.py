@@ -67,9 +67,9 @@ class Recorder:
         except HistoryError:
             log.exception("An inspection is missing in the history")
 
-    def mark(self, inspection: Inspection, mark: str) -> None:
-        """Remember what the person says of an inspection: "normal", "anomalous", or "" (taken back)."""
-        self._mark(inspection.model, Path(inspection.source), mark, again=lambda: inspection, source="single")
+    def mark(self, inspection: Inspection, mark: str) -> str:
+        """Remember what the person says of an inspection: "normal", "anomalous", or "" (taken back). Returns why not; "" if it is."""
+        return self._mark(inspection.model, Path(inspection.source), mark, again=lambda: inspection, source="single")
 
     def mark_file(self, model: str, path: Path, mark: str, *, again: Callable[[], Inspection]) -> None:
         """The same for a file of a batch, in the last inspection of it by this model; ``again`` inspects it where that was deleted."""
@@ -118,9 +118,9 @@ class Recorder:
     def _is_there(self, known: _Known) -> bool:
         return bool(self.history.entries([known.entry]))
 
-    def _mark(self, model: str, path: Path, mark: str, *, again: Callable[[], Inspection], source: Source) -> None:
+    def _mark(self, model: str, path: Path, mark: str, *, again: Callable[[], Inspection], source: Source) -> str:
         if self._ignores(path):
-            return
+            return "Examples are not kept, so this mark teaches no model. Open an image of your own."
         marks: dict[str, Mark] = {"normal": "normal", "anomalous": "anomalous"}
         known = self._entries.get((str(path), model))
         try:
@@ -128,7 +128,7 @@ class Recorder:
             if mark not in marks:
                 marked = {one.id for one in self._entries_of(path, model) if one.mark}
                 self.history.unmark(marked if entry is None else marked | {entry})
-                return
+                return ""
             if entry is None and self._is_copy(path):
                 entry = next((one.id for one in reversed(self._entries_of(path, model))), None)
             if entry is None:
@@ -137,8 +137,10 @@ class Recorder:
                     raise HistoryError(f"{path} has changed since it was inspected, so the mark is not about what is there now.")
                 entry = self._remember(inspection, source)
             self.history.mark(entry, marks[mark])
-        except PandaError:
+        except PandaError as error:
             log.exception("A mark is missing in the history")
+            return f"Your mark was not kept. {error}"
+        return ""
 
 
 class RecordingEngine:

@@ -128,7 +128,9 @@ def test_marks_are_summed_up_and_handed_to_the_calibration(desk: HistoryDesk, hi
     history.mark(ids, "normal")
     assert desk.summary("leaf") == "Marked for “leaf”: 2 normal, 0 anomalous. Among them 1 false alarm and 0 misses."
     assert desk.calibrate("leaf", " autumn ") == repr(("leaf", history.marked("leaf", "normal"), [], "autumn"))
-    for name in ("", "../up", "a/b", ".hidden", "x" * 61, "a\nb"):
+    with pytest.raises(ModelError, match="The model needs a name"):
+        desk.calibrate("leaf", " ")
+    for name in ("../up", "a/b", ".hidden", "x" * 61, "a\nb"):
         with pytest.raises(ModelError, match="is no usable name"):
             desk.calibrate("leaf", name)
     with pytest.raises(HistoryError, match="Choose a model"):

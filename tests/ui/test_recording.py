@@ -41,8 +41,10 @@ def test_a_score_that_differs_by_rounding_is_the_same_look_and_another_score_a_n
 
 def test_examples_and_the_historys_own_copies_are_nobodys_work(history: History, spot: Path) -> None:
     engine = FakeEngine(LEAF)
-    RecordingEngine(engine, Recorder(history, ignore=[spot]), source="single").inspect("leaf", spot)
+    ignoring = Recorder(history, ignore=[spot])
+    inspection = RecordingEngine(engine, ignoring, source="single").inspect("leaf", spot)
     assert history.search().total == 0
+    assert "Examples are not kept" in ignoring.mark(inspection, "normal") and history.search().total == 0
     recording = RecordingEngine(engine, Recorder(history), source="single")
     recording.inspect("leaf", spot)
     recording.inspect("leaf", history.file(history.search().entries[0].id))
@@ -52,7 +54,7 @@ def test_examples_and_the_historys_own_copies_are_nobodys_work(history: History,
 def test_a_mark_is_set_and_taken_back(history: History, spot: Path) -> None:
     recorder = Recorder(history)
     inspection = RecordingEngine(FakeEngine(LEAF), recorder, source="single").inspect("leaf", spot)
-    recorder.mark(inspection, "normal")
+    assert recorder.mark(inspection, "normal") == ""
     assert history.search(Query(mark="normal")).total == 1
     recorder.mark_file("leaf", spot, "anomalous", again=pytest.fail)
     assert history.search(Query(mark="anomalous")).total == 1

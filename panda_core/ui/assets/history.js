@@ -6,6 +6,7 @@ import {buildFilters} from './history_filters.js';
 import {node, number} from './text.js';
 
 const PATIENCE = 220; // ms after the last key before a search
+const TO_CONFIRM = 5000; // ms in which a second click deletes everything
 const NEAR = 900; // px from the end at which more rows are loaded
 const SILENT = 'The program does not answer. Is it still running? If so, reload the page.';
 
@@ -46,7 +47,7 @@ class History {
       button('Anomalous', () => this.mark('anomalous'), 'A; again takes the mark back'),
       button('Delete', () => this.remove(), 'Delete'),
     ];
-    const all = button('Delete all', () => this.removeFound(), 'Everything that the search finds; it can be undone');
+    const all = button('Delete all', () => this.removeFound(), 'Everything that the search finds; it can be undone until the page is reloaded');
     const enable = some => { for (const one of chosen) one.disabled = !some; };
     enable(false);
     return {element: node('div', {className: 'history-actions', role: 'toolbar', ariaLabel: 'Selected entry'}, ...chosen, all), enable, all};
@@ -94,6 +95,8 @@ class History {
   }
 
   count() {
+    clearTimeout(this.sure);
+    this.sure = null;
     const words = this.total === 1 ? 'entry' : 'entries';
     this.found.textContent = `${this.total.toLocaleString('en')} ${words}${this.filters.active() ? ' found' : ''}`;
     this.actions.all.textContent = this.total ? `Delete all ${this.total.toLocaleString('en')}` : 'Delete all';
@@ -155,7 +158,13 @@ class History {
     if (answer) this.removed(answer.ids, `${row.name} is deleted.`, at);
   }
 
+  /** Asks again: one click on everything is easily the wrong one, and a reload forgets what could be undone. */
   async removeFound() {
+    if (!this.sure) {
+      this.actions.all.textContent = `Really delete ${this.total.toLocaleString('en')}?`;
+      this.sure = setTimeout(() => this.count(), TO_CONFIRM);
+      return;
+    }
     const answer = await this.ask('delete_found', this.filters.query());
     if (answer) this.removed(answer.ids, `${answer.ids.length.toLocaleString('en')} entries are deleted.`, 0);
   }
