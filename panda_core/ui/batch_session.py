@@ -194,7 +194,14 @@ def _threshold_value(results: Results) -> dict[str, Any] | None:
     if calibration is None or used is None:
         return None
     usual = boundary_in_use(calibration)
-    said = f"Boundary {KINDS[used.kind]}.", known_rates(used, "the calibration images", calibration.source), region_note(results.ignored)
+    said = (
+        f"Judged by “{results.model}”. Boundary {KINDS[used.kind]}.",
+        known_rates(used, "the calibration images", calibration.source),
+        ""
+        if used.value == usual.value
+        else f"Moved for this batch only: an image opened from it is judged at the model’s {usual.value:.3g}.",
+        region_note(results.ignored),
+    )
     return {
         "own": usual.value,
         "boundary": used.value,

@@ -204,7 +204,8 @@ def test_both_sliders_change_the_table_and_the_boundary_needs_no_server(visit: B
     visit.wait_for_regions("0", "0", "1")
     visit.slide("pixel", 0.5)
     visit.wait_for_regions("0", "1", "1")
-    assert "calibration images" in visit.page.inner_text(".batch-said")
+    said = visit.page.inner_text(".batch-said")
+    assert "Judged by “leaf”" in said and "calibration images" in said
     visit.slide("pixel", 20.0)
     visit.wait_for_regions("0", "0", "0")
     visit.page.click(".batch-reset")

@@ -125,6 +125,7 @@ def test_moved_thresholds_reach_the_counts_the_coming_rows_and_the_exports(begin
     answer = session.set_thresholds(0.0, 1000.0, known=1)
     assert answer["regions"] == [0] and answer["rows"] == [] and answer["thresholds"]["pixel"] == 1000.0
     assert answer["thresholds"]["own"] == 6.0 and "set by hand" in answer["thresholds"]["said"]
+    assert "this batch only: an image opened from it is judged at the model’s 6." in answer["thresholds"]["said"]
     engine.gate.set()
     finished(session)
     assert [row["regions"] for row in session.message(1)["rows"]] == [0, 0, 0, None]
