@@ -25,12 +25,6 @@ MOST_LEFT_OUT = 200
 """Files named as left out; of more it is said how many."""
 
 
-INDEPENDENT = (
-    "They take each image for a case of its own: with several pictures of one object they are too narrow, and those of AUPRC with few "
-    "images of a class, too."
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Measured:
     """One model's part of a report."""
@@ -113,7 +107,10 @@ def _intervals(measured: Sequence[Measured]) -> str:
     text = "" if trivial is None else f"Colour statistics alone reach an AUROC of {number(trivial)} on these images. "
     if masks := measured[0].report.masks:
         text += f"Pixel AUROC and AUPRO are over the normal images and {masks} true masks. "
-    text += "In brackets: 95 % intervals. " + INDEPENDENT + " False alarms and misses are those at each model’s own boundary."
+    text += (
+        "In brackets: 95 % intervals. They take each image for a case of its own: with several pictures of one object they are too narrow, "
+        "and those of AUPRC with few images of a class, too. False alarms and misses are those at each model’s own boundary."
+    )
     if len(measured) > 1:
         text += " Where an interval beside the first model holds 0, these images cannot tell the two apart."
     return text

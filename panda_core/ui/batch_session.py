@@ -194,12 +194,11 @@ def _threshold_value(results: Results) -> dict[str, Any] | None:
     if calibration is None or used is None:
         return None
     usual = boundary_in_use(calibration)
+    moved = f"Moved for this batch only: an image opened from it is judged at the model’s {usual.value:.3g}."
     said = (
         f"Judged by “{results.model}”. Boundary {KINDS[used.kind]}.",
         known_rates(used, "the calibration images", calibration.source),
-        ""
-        if used.value == usual.value
-        else f"Moved for this batch only: an image opened from it is judged at the model’s {usual.value:.3g}.",
+        moved if used.value != usual.value else "",
         region_note(results.ignored),
     )
     return {
