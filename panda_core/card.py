@@ -19,7 +19,7 @@ from panda_core.config import Config
 from panda_core.errors import ConfigError, ModelError
 from panda_core.inspection import Calibration, OperatingPoint
 from panda_core.places import NO_MODELS, home
-from panda_core.points import load_point
+from panda_core.points import load_point, point_files
 from panda_core.strict import assemble, listed
 
 FORMAT = 1
@@ -179,6 +179,12 @@ def read_card(folder: Path) -> Card:
         raise ModelError(f"{path}: {error}") from error
     decided = load_point(folder.name, card.sha256) if is_left_alone(folder) else None
     return card if decided is None else dataclasses.replace(card, operating_point=decided.operating_point)
+
+
+def model_stamp(folder: Path) -> tuple[int, ...]:
+    """Another one once the model in ``folder``, or what was decided for it on this machine, is another: times of the files, ns."""
+    files = [folder / CARD_FILE, folder / TENSOR_FILE, *point_files(folder.name)]
+    return tuple(path.stat().st_mtime_ns for path in files if path.is_file())
 
 
 def model_places() -> list[Path]:

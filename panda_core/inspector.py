@@ -24,7 +24,7 @@ from panda_core.detectors.base import examining
 from panda_core.devices import autocast_dtype, pick_device
 from panda_core.errors import ImageError, ModelError
 from panda_core.inspection import Evidence, Inspection, Picture
-from panda_core.roi import RegionOfInterest, inspect_within
+from panda_core.roi import RegionOfInterest, RoiError, inspect_within
 from panda_core.scoring.fusion import score
 from panda_core.scoring.maps import resize_map, standardise
 
@@ -156,7 +156,8 @@ class Inspector:
     ) -> Iterator[Inspection | ImageError]:
         """Inspections in the order of the items; an ImageError stands in the place of an image that cannot be read.
 
-        With ``roi`` as `inspect_within`, one by one. Raises RoiError, and TypeError where ``items`` is a single image.
+        With ``roi`` as `inspect_within`, one by one; an image in which that has no pixel counts as one that cannot be read. Raises
+        TypeError where ``items`` is a single image.
         """
         alone = isinstance(items, str | Path | bytes) or (isinstance(items, np.ndarray) and items.ndim in (2, 3))
         if alone:  # its letters, or rows of pixels, would be taken for images
@@ -186,6 +187,9 @@ class Inspector:
             return self.inspect_within(item, roi)
         except ImageError as error:
             return error
+        except RoiError:  # of this image's size; others may have a pixel there
+            name = item if isinstance(item, str | Path) else "array"
+            return ImageError(name, "is too small for the region of interest: no pixel lies in it")
 
     def _conclude(self, images: Sequence[tuple[str, Picture]], seen: Mask | None = None) -> Iterator[Inspection]:
         """One by one: with its full-size maps, an inspection takes five times the memory of its image."""

@@ -110,7 +110,7 @@ def delete_model(model: str) -> str:
     folder = _own(model)
     token = uuid.uuid4().hex
     trash = home() / "trash" / token
-    _empty_trash()  # first: where that fails, nothing has been deleted
+    empty_trash()  # first: where that fails, nothing has been deleted
     with _region_moves(model, _aside(token)):
         trash.mkdir(parents=True)
         try:
@@ -134,27 +134,35 @@ class Deleted:
 def deleted_models() -> tuple[Deleted, ...]:
     """What can be brought back, the last deleted first."""
     trash = home() / "trash"
-    found = [
-        Deleted(place.name, model.name, place.stat().st_mtime)
-        for place in (trash.iterdir() if trash.is_dir() else ())
-        if place.name.isalnum() and place.is_dir()
-        for model in place.iterdir()
-        if (model / CARD_FILE).is_file()
-    ]
+    found: list[Deleted] = []
+    for place in trash.iterdir() if trash.is_dir() else ():
+        with suppress(FileNotFoundError):  # another program brings it back just now
+            if place.name.isalnum() and place.is_dir() and place.stat().st_mtime >= time.time() - KEPT_SECONDS:
+                models = [model.name for model in place.iterdir() if (model / CARD_FILE).is_file()]
+                found += [Deleted(place.name, name, place.stat().st_mtime) for name in models]
     return tuple(sorted(found, key=lambda one: one.when, reverse=True))
 
 
 def restore_model(token: str) -> Path:
-    """Undo `delete_model`; returns the folder. Raises ModelError where it is gone for good or its name is taken by now, RoiError."""
+    """Undo `delete_model`; returns the folder. Where the name is taken by now the model gets the next free one, as `free_name` says.
+
+    Raises ModelError where it is gone for good, RoiError.
+    """
     trash = home() / "trash" / token
     found = [path for path in trash.iterdir() if path.is_dir()] if token.isalnum() and trash.is_dir() else []
     if not found:
         raise ModelError("No such model can be brought back: deleted models are kept for 30 days.")
-    target = own_models() / check_name(found[0].name)
+    target = own_models() / free_name(found[0].name)
     own_models().mkdir(parents=True, exist_ok=True)
     with _region_moves(_aside(token), target.name):
         os.replace(found[0], target)
-    trash.rmdir()
+        try:
+            if target.name != found[0].name:
+                rename_card(target, target.name)
+        except ModelError:
+            os.replace(target, found[0])
+            raise
+    shutil.rmtree(trash, ignore_errors=True)
     return target
 
 
@@ -217,7 +225,8 @@ def _aside(token: str) -> str:
     return f"deleted {token}"
 
 
-def _empty_trash() -> None:
+def empty_trash() -> None:
+    """Remove for good what was deleted more than KEPT_SECONDS ago. Raises OSError."""
     from panda_core.roi import clear_roi
 
     for path in (home() / "trash").glob("*"):

@@ -7,6 +7,7 @@ anew does not inherit the thresholds of its predecessor.
 from __future__ import annotations
 
 import dataclasses
+import glob
 import json
 from pathlib import Path
 
@@ -42,6 +43,11 @@ def save_point(name: str, sha256: str, point: OperatingPoint | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     decided = {"operating_point": None if point is None else dataclasses.asdict(point)}
     replace_text(path, json.dumps(decided, indent=1, allow_nan=False), durable=True)
+
+
+def point_files(name: str) -> list[Path]:
+    """Where something was decided for a model of this name, whatever its tensors."""
+    return sorted((home() / "points").glob(f"{glob.escape(name)}-*.json"))
 
 
 def _place(name: str, sha256: str) -> Path:

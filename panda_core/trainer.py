@@ -242,8 +242,7 @@ class _Stages:
 
     def _stopped(self) -> Outcome:
         if self.leads:
-            detail = f"Stopped at step {self.step} of {self.total}. Go on with: panda train --run {self.run.path} --resume"
-            self.run.write_status("stopped", detail=detail, step=self.step, total=self.total)
+            self.run.write_status("stopped", detail=f"Stopped at step {self.step} of {self.total}.", step=self.step, total=self.total)
         return "stopped"
 
 

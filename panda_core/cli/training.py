@@ -129,7 +129,7 @@ def train(
         lines = f"Done. {run.status().detail}", *results(run), f"Inspect with it: panda inspect IMAGE --model {run.model_path}"
         ERR.print("\n".join(lines))
     else:
-        ERR.print(run.status().detail)
+        ERR.print(f"{run.status().detail} Go on with: panda train --run {run.path} --resume")
 
 
 def starting_point(preset: str, parent: str | None) -> tuple[Config, Path | None]:

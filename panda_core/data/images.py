@@ -172,7 +172,7 @@ def _explain(error: Exception, data: bytes) -> str:
         return "needs more memory than there is"
     if isinstance(error, UnidentifiedImageError):
         return _explain_unknown(data)
-    return f"is damaged or truncated ({type(error).__name__}: {error})"
+    return f"is damaged or truncated ({str(error) or type(error).__name__})"
 
 
 def _explain_unknown(data: bytes) -> str:

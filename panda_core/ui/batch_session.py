@@ -38,8 +38,8 @@ Publish = Callable[[Path], str | None]
 OnInspection = Callable[[Inspection, Row], None]
 """(inspection, its row at the thresholds in use); the row knows the file and the name that is shown."""
 
-OnMark = Callable[[str, Row, Literal["normal", "anomalous", ""]], None]
-"""(model, row, mark); "" takes a mark back."""
+OnMark = Callable[[str, Row, Literal["normal", "anomalous", ""]], str]
+"""(model, row, mark) -> why the mark teaches no model; "" if it does. The mark "" takes one back."""
 
 
 class BatchSession(Work):
@@ -75,14 +75,16 @@ class BatchSession(Work):
             message["regions"] = [row.regions for row in self._at_thresholds(0).rows[:known]]
         return message
 
-    def mark(self, number: Any, mark: Any) -> None:
-        """Keep what the person says of a row: "normal", "anomalous", or None to take it back. Anything else changes nothing."""
+    def mark(self, number: Any, mark: Any) -> str:
+        """Keep what the person says of a row: "normal", "anomalous", or None to take it back. Anything else changes nothing.
+
+        Returns why the mark is kept with this batch only; "" if it is not.
+        """
         batch = self.batch
         if batch is None or not isinstance(number, int) or not 0 <= number < len(batch.rows) or mark not in (None, "normal", "anomalous"):
-            return
+            return ""
         batch.mark(number, mark)
-        if self._on_mark is not None:
-            self._on_mark(batch.model, batch.rows[number], mark or "")
+        return "" if self._on_mark is None else self._on_mark(batch.model, batch.rows[number], mark or "")
 
     def marks(self) -> dict[str, str]:
         """Number of a row, as JSON wants names -> what the person says of it."""

@@ -45,7 +45,7 @@ class BatchTab:
         """``roots``: folders of this machine that may be opened from the page; None: the person's home and the working folder, empty: none.
 
         ``on_inspection`` is called in the job's thread with each inspection and its row; what it raises ends the job. ``on_mark``
-        is called when the person marks a row.
+        is called when the person marks a row, and says why that teaches no model, or "".
         """
         self._engine, self._on_inspection, self._on_mark = engine, on_inspection, on_mark
         self._roots = (Path.home(), Path.cwd()) if roots is None else tuple(roots)
@@ -143,8 +143,7 @@ class BatchTab:
             session = self._session(data)
             if session is None:
                 return GONE
-            session.mark(field(data, "row"), field(data, "mark"))
-            return {"id": session.id}
+            return {"id": session.id, "message": session.mark(field(data, "row"), field(data, "mark"))}
 
         return [look, judge, cancel, export, mark]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from panda_core.card import find_listed, find_model, known_as, list_models, read_card
+from panda_core.card import CARD_FILE, find_listed, find_model, known_as, list_models, model_stamp, read_card
 from panda_core.card_changes import save_operating_point
 from panda_core.data.depth import Stretch, stretch_for
 from panda_core.data.images import pixels_of
@@ -121,6 +121,7 @@ class LocalEngine:
         self._device = device
         self._preferred = find_model(model) if model else None
         self._inspectors: OrderedDict[str, Inspector] = OrderedDict()
+        self._stamps: dict[str, tuple[int, ...]] = {}
         # Networks run in one thread: with a thread for each caller, torch keeps processors busy for each of them, and five people wait
         # a third longer. It also keeps the order of asking.
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
@@ -208,8 +209,7 @@ class LocalEngine:
 
     def forget(self, model: str) -> None:
         """Load the model of this name anew when it is next asked for; returns at once."""
-        self._inspectors.pop(model, None)
-        # It may just be loading: then it is forgotten when that is over. Whoever forgets does not wait for torch.
+        # In the network's thread, which may just be loading or using it. Whoever forgets does not wait for torch.
         self._network.submit(self._inspectors.pop, model, None)
 
     def _set_point(self, model: str, point: OperatingPoint | None) -> None:
@@ -222,7 +222,7 @@ class LocalEngine:
 
     def _folders(self) -> dict[str, Path]:
         found = {folder.name: folder for folder in list_models()}
-        if self._preferred is None:
+        if self._preferred is None or not (self._preferred / CARD_FILE).is_file():  # renamed or deleted meanwhile
             first = default_model()
             return {first: found[first], **found} if first else found
         return {known_as(self._preferred): self._preferred, **found}
@@ -232,13 +232,14 @@ class LocalEngine:
         return self._folders().get(model) or find_listed(model)
 
     def _inspector(self, model: str) -> Inspector:
-        if model not in self._inspectors:
+        stamp = model_stamp(self._folder(model))
+        if model not in self._inspectors or stamp != self._stamps[model]:  # a command or another program may have changed it
             # torch comes in here, seconds after the page is up
             from panda_core.inspector import Inspector
 
             loaded = Inspector.load(self._folder(model), device=self._device)
             loaded.model.name = model  # what it is asked for by: its folder may have another name than its card
-            self._inspectors[model] = loaded
+            self._inspectors[model], self._stamps[model] = loaded, stamp
             while len(self._inspectors) > MOST_LOADED:
                 self._inspectors.popitem(last=False)
         self._inspectors.move_to_end(model)

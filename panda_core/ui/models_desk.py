@@ -31,8 +31,10 @@ class ModelsDesk:
         self._writing = threading.Lock()
 
     def models(self) -> dict[str, Any]:
-        """Every model of this machine, the damaged ones with their problem."""
-        return {"models": [_entry(folder) for folder in list_models()], "default": own_models.default_model()}
+        """Every model of this machine, the damaged ones with their problem, and what was deleted and can be brought back."""
+        deleted = [{"token": one.token, "name": one.name, "when": one.when} for one in own_models.deleted_models()]
+        entries = [entry for folder in list_models() if (entry := _entry(folder)) is not None]
+        return {"models": entries, "default": own_models.default_model(), "deleted": deleted}
 
     def export(self, model: str, place: Path, *, onnx: bool = False) -> dict[str, Any]:
         """The model as one file for download, a zip or ONNX, written into ``place``. Raises ModelError."""
@@ -50,9 +52,7 @@ class ModelsDesk:
             said = _run("models", "export", os.fspath(folder), "--out", os.fspath(file), "--json")
         finally:
             self._writing.release()
-        return (
-            "The region of interest drawn for it is not in the file: it judges whole images." if json.loads(said)["region_ignored"] else ""
-        )
+        return REGION_IGNORED if json.loads(said)["region_ignored"] else ""
 
     def act(self, what: str, model: str, name: str) -> dict[str, Any]:
         """Do one of rename, copy, delete, restore (whose ``model`` is the token of a deleted one), default. Raises PandaError."""
@@ -93,8 +93,12 @@ def _run(*arguments: str) -> str:
     return printed
 
 
-def _entry(folder: Path) -> dict[str, Any]:
-    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+def _entry(folder: Path) -> dict[str, Any] | None:
+    """None where the model is deleted or renamed just now."""
+    try:
+        size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    except FileNotFoundError:
+        return None
     entry: dict[str, Any] = {"id": folder.name, "own": own_models.is_own(folder), "folder": str(folder), "size": size}
     try:
         return entry | _words(read_card(folder))

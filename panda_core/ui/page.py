@@ -36,7 +36,7 @@ from panda_core.ui.view import View
 from panda_core.ui.wishes import Wish
 
 HERE = Path(__file__).parent
-THEME_SWITCH = (HERE / "switch.js").read_text(encoding="utf-8")
+FRAME = (HERE / "frame.js").read_text(encoding="utf-8")
 HEADER = (
     '<header><span class="mark" aria-hidden="true"></span><h1>PANDA Inspector</h1>'
     '<button type="button" class="switch" title="Switch between light and dark">Light / dark</button></header>'
@@ -97,7 +97,7 @@ class _Page:
         self.built = first.chosen.name if first.chosen else None
         self.status = _fragment(first.status, "foot", render=False)
         with gr.Column(elem_id="page", min_width=0):
-            gr.HTML(HEADER, elem_id="bar", js_on_load=THEME_SWITCH, apply_default_css=False)
+            gr.HTML(HEADER, elem_id="bar", js_on_load=FRAME, apply_default_css=False)
             with gr.Row(elem_id="desk"):
                 self._side_bar(examples, first)
                 with gr.Tabs(elem_id="tabs", selected="inspect") as self.tabs:
@@ -147,10 +147,11 @@ class _Page:
             gr.Warning(problem)
         self.batch.marked_elsewhere(inspection.model, Path(inspection.source), mark)
 
-    def _marked_in_batch(self, model: str, row: Row, mark: str) -> None:
+    def _marked_in_batch(self, model: str, row: Row, mark: str) -> str:
         assert self.recorder is not None
-        if row.outcome != "unreadable":
-            self.recorder.mark_file(model, row.path, mark, again=lambda: self.engine.inspect(model, row.path))
+        if row.outcome == "unreadable":
+            return "An image that cannot be read teaches no model."
+        return self.recorder.mark_file(model, row.path, mark, again=lambda: self.engine.inspect(model, row.path))
 
     def _side_bar(self, examples: Sequence[Path], first: _First) -> None:
         with gr.Column(elem_id="source", min_width=0):

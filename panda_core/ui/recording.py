@@ -71,9 +71,9 @@ class Recorder:
         """Remember what the person says of an inspection: "normal", "anomalous", or "" (taken back). Returns why not; "" if it is."""
         return self._mark(inspection.model, Path(inspection.source), mark, again=lambda: inspection, source="single")
 
-    def mark_file(self, model: str, path: Path, mark: str, *, again: Callable[[], Inspection]) -> None:
+    def mark_file(self, model: str, path: Path, mark: str, *, again: Callable[[], Inspection]) -> str:
         """The same for a file of a batch, in the last inspection of it by this model; ``again`` inspects it where that was deleted."""
-        self._mark(model, path, mark, again=again, source="batch")
+        return self._mark(model, path, mark, again=again, source="batch")
 
     def mark_of(self, inspection: Inspection) -> str:
         """What the person has said of this image to this model, at whatever time: "normal", "anomalous", or "" for nothing."""

@@ -130,7 +130,7 @@ def build_application(settings: Settings) -> Any:
 
     from panda_core.history import History
     from panda_core.jobs import Jobs
-    from panda_core.own_models import KEPT_SECONDS
+    from panda_core.own_models import KEPT_SECONDS, empty_trash
     from panda_core.searches import Searches
     from panda_core.ui.engine import LocalEngine
     from panda_core.ui.mounting import mount
@@ -143,6 +143,7 @@ def build_application(settings: Settings) -> Any:
         """Whatever has been kept long enough goes."""
         if history is not None:
             history.apply_retention()
+        empty_trash()
         for kept in (Jobs(), Searches()):
             kept.shelf.empty_trash(older_than=KEPT_SECONDS)
 

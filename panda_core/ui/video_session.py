@@ -67,6 +67,7 @@ class VideoSession(Work):
         self._downloads = 0
         self._download: tuple[int, Path] | None = None
         self._calibration: Calibration | None = None
+        self.model = ""
         self.video: Video | None = None
         self._ignored = 0.0
         self.stride = 1
@@ -79,6 +80,7 @@ class VideoSession(Work):
         """
         if not model:
             raise PandaError(NO_MODEL)
+        self.model = model
         self.job = Job("Opening the video", partial(self._score, model, opens, stride, rate))
 
     def message(self, known: int = 0) -> dict[str, Any]:
@@ -91,7 +93,9 @@ class VideoSession(Work):
             packs = self._packs[start : start + MOST_PACKS]
             more = start + len(packs) < len(self._packs)
         video = self.video
-        facts = None if video is None else {"title": video.title, "rate": video.rate, "count": video.count, "stride": self.stride}
+        facts = None
+        if video is not None:
+            facts = {"title": video.title, "rate": video.rate, "count": video.count, "stride": self.stride, "model": self.model}
         return {
             **said,
             "video": facts,

@@ -222,8 +222,26 @@ def test_deleting_can_be_undone_for_one_and_for_all_found(visit: Visit, tmp_path
     visit.page.get_by_role("button", name=f"Really delete {COUNT - 3}?").click()
     visit.total(0)
     visit.page.get_by_text("Nothing fits the search").wait_for()
+    visit.page.reload()
+    visit.total(3)
+    visit.notice(f"{COUNT - 3} entries are deleted")
+    visit.page.locator(".sheet").focus()
     visit.page.keyboard.press("Control+z")
-    visit.total(COUNT - 3)
+    visit.total(COUNT)
+    visit.page.reload()
+    visit.total(COUNT)
+    assert visit.page.get_by_role("button", name="Undo").count() == 0
+
+
+def test_what_is_gone_for_good_is_said_so(visit: Visit, tmp_path: Path) -> None:
+    visit.total(COUNT)
+    visit.choose("spot.png")
+    visit.page.keyboard.press("Delete")
+    visit.notice("spot.png is deleted")
+    with History(tmp_path / "home" / "history.sqlite") as history:
+        assert history.purge() == 1
+    visit.page.keyboard.press("Control+z")
+    visit.notice("gone for good")
 
 
 def test_an_image_that_is_gone_is_said_so(visit: Visit, tmp_path: Path) -> None:

@@ -76,6 +76,16 @@ def test_a_bad_file_among_others_does_not_stop_the_review(visit: Visit, served: 
     assert visit.complaints == []
 
 
+def test_a_decimal_comma_is_no_lost_figure(visit: Visit, served: Any, tmp_path: Path) -> None:
+    visit.open(served.url)
+    visit.inspect(draw_spot(tmp_path / "spot.png"))
+    visit.page.click(".threshold.boundary input[type=number]")
+    visit.page.keyboard.press("Control+a")
+    visit.page.keyboard.type("7,25")
+    visit.page.keyboard.press("Enter")
+    assert visit.page.input_value(".threshold.boundary input[type=number]") == "7.25"
+
+
 def test_a_pasted_image_is_inspected(visit: Visit, served: Any, tmp_path: Path) -> None:
     visit.open(served.url)
     visit.page.evaluate(
@@ -218,6 +228,21 @@ def test_a_drawn_region_is_ignored_until_it_is_given_up(visit: Visit, serve: Cal
     visit.page.get_by_role("button", name="Apply").click()
     visit.verdict("normal")
     assert "ignored" in (visit.page.get_attribute(".toolbar .region", "title") or "")
+    visit.settle()
+    for view in ("overlay", "heatmap", "contour"):
+        visit.page.click(f'.views button[data-view="{view}"]')
+        visit.settle()
+        darkness = visit.page.evaluate(
+            """view => {
+                const veil = document.querySelector(`.pane[data-name="${view}"] .veil`);
+                return [0.5, 0.12].map(y => veil.getContext('2d').getImageData(veil.width / 2, veil.height * y, 1, 1).data[3]);
+            }""",
+            view,
+        )
+        assert darkness == [153, 0], f"what is ignored is dark in {view}, the rest is not"
+    visit.page.click('.views button[data-view="input"]')
+    visit.settle()
+    assert visit.page.locator(".pane .veil:visible").count() == 0
 
     visit.page.click(".toolbar .region")
     visit.page.get_by_role("button", name="Whole image").click()

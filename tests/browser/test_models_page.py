@@ -60,6 +60,12 @@ def test_copy_rename_export_delete_undo_import(chromium: Any, serve: Callable[..
     page.locator("#models [role=row]", has_text="Garden 2").click()
     page.click(".models-actions button:has-text('Delete')")
     page.wait_for_selector(".models-undo:has-text('“Garden 2” was deleted')")
+    visit.reload()
+    page.get_by_role("tab", name="Models", selected=True).wait_for()  # a reload comes back to the tab
+    page.click(".models-deleted summary:has-text('Deleted (1)')")
+    page.click(".models-deleted li:has-text('Garden 2, deleted 20') button")
+    page.wait_for_selector(".models-card h2:text-is('Garden 2')")
+    page.wait_for_selector(".models-deleted", state="hidden")
     assert all("ERR_FAILED" in complaint or "Failed to fetch" in complaint for complaint in visit.complaints)
     assert visit.hosts <= {"127.0.0.1", ""}
     visit.context.close()

@@ -92,8 +92,12 @@ def visit(chromium: Any) -> Iterator[Screen]:
 
 @pytest.mark.parametrize("name", ["clip", "clip.webm"])
 def test_a_video_is_scored_and_its_marks_are_where_the_spot_is(visit: Screen, page_url: str, root: Path, name: str) -> None:
+    visit.open(page_url)
+    assert visit.page.locator("button[data-export]:disabled").count() == 3
     visit.score(page_url, root / name)
     assert visit.page.get_attribute(".video", "data-above") == "4"
+    assert visit.page.inner_text(".video-judge") == f"{name}, judged by “leaf”"
+    assert visit.page.locator("button[data-export]:disabled").count() == 0
     visit.shown(0)
     assert visit.marked() == 0
     visit.page.locator(".sheet-row").first.click()

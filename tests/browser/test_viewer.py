@@ -110,11 +110,13 @@ def test_the_words_follow_the_conformal_p_value(page: Visit) -> None:
     said = page.page.evaluate(
         """async () => {
             const words = await import(new URL('panda-assets/words.js', document.baseURI));
-            return [0.01, 0.1, 1].map(p => words.rarity(p, 99).join(''));
+            const small = [{width: 12, height: 900}, {width: 32, height: 32}].map(size => words.smallness(size).join(''));
+            return [...[0.01, 0.1, 1].map(p => words.rarity(p, 99).join('')), ...small];
         }"""
     )
     assert said[0] == "None of the 99 normal images that calibrated the model scores this high: less than 3.0 % of new ones should."
     assert said[1].startswith("About 1 in 10 normal images scores this high") and said[2].startswith("About 100 % of normal images score")
+    assert said[3].startswith("Only 12 × 900 pixels.") and said[4] == ""
 
 
 def test_a_drag_is_painted_as_it_goes_and_asks_the_server_once_when_it_ends(page: Visit, tmp_path: Path) -> None:

@@ -145,14 +145,26 @@ def test_only_a_model_of_the_list_can_be_the_default(kept: Path, tiny_model: Pat
     assert own_models.default_model() == "My parts"
 
 
-def test_a_model_whose_name_was_taken_meanwhile_is_not_brought_back_over_it(kept: Path, tiny_model: Path) -> None:
+def test_a_model_whose_name_was_taken_meanwhile_comes_back_beside_it(kept: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     token = own_models.delete_model("My parts")
     own_models.add_model(tiny_model, "My parts")
-    with pytest.raises(ModelError, match="already"):
-        own_models.restore_model(token)
-    own_models.rename_model("My parts", "Other")
-    own_models.restore_model(token)
-    assert names() == {"My parts", "Other"}
+    with monkeypatch.context() as patch:
+        patch.setattr(own_models, "rename_card", lambda folder, name: (_ for _ in ()).throw(ModelError("full")))
+        with pytest.raises(ModelError, match="full"):
+            own_models.restore_model(token)
+    assert names() == {"My parts"} and [one.token for one in own_models.deleted_models()] == [token]
+    assert read_card(own_models.restore_model(token)).name == "My parts 2"
+    assert names() == {"My parts", "My parts 2"} and own_models.deleted_models() == ()
+
+
+def test_what_was_deleted_long_ago_is_neither_offered_nor_kept(kept: Path) -> None:
+    token = own_models.delete_model("My parts")
+    place = home() / "trash" / token
+    old = place.stat().st_mtime - own_models.KEPT_SECONDS - 60
+    os.utime(place, (old, old))
+    assert own_models.deleted_models() == ()
+    own_models.empty_trash()
+    assert not place.exists()
 
 
 def test_models_that_came_with_the_program_can_be_copied_but_not_changed(kept: Path) -> None:

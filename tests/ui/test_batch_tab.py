@@ -15,6 +15,7 @@ import gradio as gr
 import pytest
 from engine_double import LEAF, XRAY, FakeEngine, draw_spot
 
+from panda_core.batch.rows import Row
 from panda_core.batch.sources import open_folder
 from panda_core.errors import ImageError, PandaError
 from panda_core.inspection import Inspection
@@ -295,11 +296,16 @@ def test_calls_that_no_page_of_ours_made_do_no_harm(data: dict[str, Any], named:
 
 def test_marks_are_kept_with_the_batch_and_handed_on(folder: Path) -> None:
     heard: list[tuple[str, str, str]] = []
-    desk = Desk(FakeEngine(LEAF), folder, on_mark=lambda model, row, mark: heard.append((model, row.name, mark)))
+
+    def hear(model: str, row: Row, mark: str) -> str:
+        heard.append((model, row.name, mark))
+        return "The disk is full." if mark else ""
+
+    desk = Desk(FakeEngine(LEAF), folder, on_mark=hear)
     session = desk.inspect("ann")
-    desk.call("mark", id=session.id, row=1, mark="normal")
+    assert desk.call("mark", id=session.id, row=1, mark="normal")["message"] == "The disk is full."
     assert session.batch is not None and session.batch.marks == {1: "normal"} and session.message(0)["rows"][1]["mark"] == "normal"
-    desk.call("mark", id=session.id, row=1, mark=None)
+    assert desk.call("mark", id=session.id, row=1, mark=None)["message"] == ""
     assert not session.batch.marks and heard == [("leaf", "1.png", "normal"), ("leaf", "1.png", "")]
     session.close()
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from panda_core.card import CARD_FILE, Card, DataCard, Metric
+from panda_core.card_changes import save_operating_point
 from panda_core.errors import ModelError
+from panda_core.inspection import OperatingPoint
 from panda_core.presets import TINY
 from panda_core.ui.engine import LocalEngine
 
@@ -64,6 +67,25 @@ def test_the_model_asked_for_comes_first_once(places: Path, tmp_path: Path) -> N
     assert [entry.name for entry in LocalEngine(model="leaf").models()] == ["leaf", "apple"]
     assert [entry.name for entry in LocalEngine(model=str(places / "leaf")).models()] == ["leaf", "apple"]
     assert [entry.name for entry in LocalEngine(model=str(own)).models()] == [str(own), "apple", "leaf"]
+
+
+def test_a_model_asked_for_that_is_gone_is_not_offered(places: Path) -> None:
+    write_card(places / "apple")
+    engine = LocalEngine(model=str(write_card(places / "leaf")))
+    shutil.rmtree(places / "leaf")
+    assert [entry.name for entry in engine.models()] == ["apple"]
+
+
+def test_a_model_that_another_program_has_changed_is_loaded_anew(places: Path, tiny_model: Path, toy_folder: Path) -> None:
+    shutil.copytree(tiny_model, places / "leaf")
+    engine, image = LocalEngine(device="cpu"), toy_folder / "test" / "good" / "000.png"
+    assert engine.inspect("leaf", image).calibration is engine.inspect("leaf", image).calibration, "loaded once"
+    point = OperatingPoint(boundary=7.0, pixel_threshold=3.0, who="Ada", why="no alarms", when="2026-11-28T08:00:00+00:00")
+    save_operating_point(places / "leaf", point)
+    assert engine.inspect("leaf", image).calibration.operating_point == point
+    shutil.rmtree(places / "leaf")
+    with pytest.raises(ModelError, match="No model"):
+        engine.inspect("leaf", image)
 
 
 def test_no_folder_but_those_of_the_list_is_opened(places: Path, tmp_path: Path) -> None:

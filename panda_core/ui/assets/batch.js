@@ -1,6 +1,6 @@
 // The batch: rows that stream in, verdicts that follow the sliders at once, review by keyboard, exports.
 
-import {SILENT} from './calls.js';
+import {SILENT, UPLOAD_FAILED} from './calls.js';
 import {createTable} from './table.js';
 import {createThreshold} from './batch_threshold.js';
 import {acceptDrops, uploadAll} from './intake.js';
@@ -86,10 +86,10 @@ export class Batch {
       const paths = await uploadAll(files, this.upload, {onStep: show, stopped: () => sending.stopped});
       this.showJob({state: 'done'});
       if (!sending.stopped) this.trigger('upload', {paths, names: files.map(({name}) => name), left});
-    } catch (error) {
+    } catch {
       sending.stopped = true;
       this.showJob({state: 'failed'});
-      this.showMessage(`The upload was interrupted (${error.message || error}). Drop the files again.`, true);
+      this.showMessage(UPLOAD_FAILED, true);
     }
     this.sending = null;
   }
@@ -103,6 +103,7 @@ export class Batch {
   begin(value) {
     if (value?.refused) { this.refuse(value.message); return; }
     if (!value?.id || value.id === this.id) return;
+    if (this.id) this.server.cancel({id: this.id}).catch(() => {}); // after a reload the server does not know whose it was
     this.clear();
     this.id = value.id;
     remember(REMEMBERED, value.id);

@@ -2,7 +2,7 @@
 import {createPlot} from './plot.js';
 import {node, number, percent} from './text.js';
 import {createThresholds} from './thresholds.js';
-import {agreement, consequence, ERROR_LABELS, origin, rarity, rates} from './words.js';
+import {agreement, consequence, ERROR_LABELS, origin, rarity, rates, smallness} from './words.js';
 
 const ROWS = 50;
 const ROWS_MOVING = 12; // written while a slider moves; the rest follows when it rests
@@ -63,11 +63,11 @@ function createVerdict(plot, onMark, onPicture) {
   const title = node('h2');
   const cells = Object.fromEntries(['Score', 'Boundary', 'Margin'].map(name => [name, node('dd')]));
   const numbers = node('dl', {}, ...Object.entries(cells).map(([name, cell]) => node('div', {}, node('dt', {textContent: name}), cell)));
-  const rare = node('p', {className: 'rarity'});
+  const [rare, small] = [node('p', {className: 'rarity'}), node('p', {className: 'small'})];
   const marks = createMarks(onMark);
   const keep = node('button', {type: 'button', className: 'keep', textContent: 'Save picture', onclick: onPicture});
   keep.title = 'Save what is shown on the left, with the verdict, as a picture (S)';
-  const element = node('section', {className: 'verdict'}, title, numbers, rare, plot, node('div', {className: 'below'}, marks.element, keep));
+  const element = node('section', {className: 'verdict'}, title, numbers, small, rare, plot, node('div', {className: 'below'}, marks.element, keep));
   title.setAttribute('role', 'status');
   element.setAttribute('aria-label', 'Verdict');
 
@@ -77,6 +77,7 @@ function createVerdict(plot, onMark, onPicture) {
     open(payload) {
       marks.set(payload.mark || '');
       write(rare, rarity(payload.p_value, payload.normal.count));
+      write(small, smallness(payload));
     },
     update(decided, score, boundary) {
       // A status that is written again is read out again: only where it has changed.

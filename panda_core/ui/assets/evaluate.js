@@ -1,6 +1,6 @@
 // The Evaluate tab: which folder, which models, how far it is. What came of it is evaluate_results.js.
 
-import {SILENT} from './calls.js';
+import {SILENT, UPLOAD_FAILED} from './calls.js';
 import {createResults} from './evaluate_results.js';
 import {keepAlive, remember, remembered} from './memory.js';
 import {pace} from './pace.js';
@@ -86,7 +86,7 @@ class Evaluate {
       this.file = (await this.upload(file)).path;
       this.form.elements.folder.value = file.name;
     } catch {
-      this.say('The upload was interrupted. Try again.');
+      this.say(UPLOAD_FAILED);
     }
     input.value = '';
     this.progress(null);

@@ -1,12 +1,16 @@
 // The history: a search whose results are loaded as they are scrolled to, marks, deleting with undo.
 // Every answer is either what was asked for or {problem}, a sentence for the person.
 
+import {remember, remembered} from './memory.js';
 import {createTable} from './table.js';
 import {buildFilters} from './history_filters.js';
 import {node, number} from './text.js';
 
 const PATIENCE = 220; // ms after the last key before a search
 const TO_CONFIRM = 5000; // ms in which a second click deletes everything
+const REMEMBERED = 'panda-history-deleted'; // in the browser tab's memory: what was deleted last, to be brought back after a reload, too
+const KEPT = 86_400_000; // ms for which the server keeps what was deleted
+const FADING = 12_000; // ms that a word stays which nobody has to answer
 const NEAR = 900; // px from the end at which more rows are loaded
 const SILENT = 'The program does not answer. Is it still running? If so, reload the page.';
 
@@ -37,6 +41,8 @@ class History {
     this.root.addEventListener('keydown', event => this.press(event));
     // Looked at again, after an inspection or another tab: is there anything new?
     new IntersectionObserver(([seen]) => { if (seen.isIntersecting) this.refresh(); }).observe(this.root);
+    const {ids, text, when} = JSON.parse(remembered(REMEMBERED) || '{}');
+    if (ids && Date.now() - when < KEPT) this.offerUndo(ids, text);
   }
 
   buildActions() {
@@ -47,7 +53,7 @@ class History {
       button('Anomalous', () => this.mark('anomalous'), 'A; again takes the mark back'),
       button('Delete', () => this.remove(), 'Delete'),
     ];
-    const all = button('Delete all', () => this.removeFound(), 'Everything that the search finds; it can be undone until the page is reloaded');
+    const all = button('Delete all', () => this.removeFound(), 'Everything that the search finds; Undo brings the last that was deleted back');
     const enable = some => { for (const one of chosen) one.disabled = !some; };
     enable(false);
     return {element: node('div', {className: 'history-actions', role: 'toolbar', ariaLabel: 'Selected entry'}, ...chosen, all), enable, all};
@@ -153,20 +159,26 @@ class History {
   async remove() {
     const row = this.table.selected();
     if (!row) return;
-    const at = this.table.visibleRows().indexOf(row);
-    const answer = await this.ask('delete', {ids: [row.id]});
-    if (answer) this.removed(answer.ids, `${row.name} is deleted.`, at);
+    await this.erase('delete', {ids: [row.id]}, () => `${row.name} is deleted.`, this.table.visibleRows().indexOf(row));
   }
 
-  /** Asks again: one click on everything is easily the wrong one, and a reload forgets what could be undone. */
+  /** Asks again: one click on everything is easily the wrong one, and only the last deletion can be undone. */
   async removeFound() {
     if (!this.sure) {
       this.actions.all.textContent = `Really delete ${this.total.toLocaleString('en')}?`;
       this.sure = setTimeout(() => this.count(), TO_CONFIRM);
       return;
     }
-    const answer = await this.ask('delete_found', this.filters.query());
-    if (answer) this.removed(answer.ids, `${answer.ids.length.toLocaleString('en')} entries are deleted.`, 0);
+    await this.erase('delete_found', this.filters.query(), ids => `${ids.length.toLocaleString('en')} entries are deleted.`, 0);
+  }
+
+  /** One at a time: a second click, or a key held down, would take the first one's Undo away. */
+  async erase(verb, rest, words, at) {
+    if (this.erasing) return;
+    this.erasing = true;
+    const answer = await this.ask(verb, rest);
+    this.erasing = false;
+    if (answer?.ids.length) this.removed(answer.ids, words(answer.ids), at); else this.count();
   }
 
   removed(ids, text, at) {
@@ -177,17 +189,24 @@ class History {
     this.count();
     if (this.total) this.table.select(at);
     this.table.focus();
-    this.undo = ids;
-    this.say(text, {undo: true});
+    remember(REMEMBERED, JSON.stringify({ids, text, when: Date.now()}));
+    this.offerUndo(ids, text);
     this.trigger('input');
     this.more();
   }
 
+  offerUndo(ids, text) {
+    this.undo = ids;
+    this.say(text, {undo: true});
+  }
+
   async restore() {
     const ids = this.undo;
-    if (!ids || !await this.ask('restore', {ids})) return;
     this.undo = null;
-    this.say('Back again.');
+    const answer = ids && await this.ask('restore', {ids});
+    if (!answer) { this.undo ??= ids; return; }
+    if (!this.undo) remember(REMEMBERED, ''); // nothing was deleted meanwhile
+    if (answer.count) this.say('Back again.'); else this.say('Nothing came back: it is here already, or gone for good, as after a day.', {bad: true});
     await this.search();
     this.table.focus();
     this.trigger('input');
@@ -199,11 +218,14 @@ class History {
     this.notice.dataset.tone = bad ? 'bad' : 'good';
     this.notice.setAttribute('role', bad ? 'alert' : 'status');
     this.notice.hidden = false;
+    clearTimeout(this.fading);
+    if (!bad && !undo) this.fading = setTimeout(() => { this.notice.hidden = true; }, FADING);
   }
 
   press(event) {
     if (event.altKey || event.target.closest('input, select')) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (event.repeat && key === 'Delete') return; // only the last deletion can be undone
     const undo = (event.ctrlKey || event.metaKey) && key === 'z';
     if ((event.ctrlKey || event.metaKey) && !undo) return;
     const runs = {n: () => this.mark('normal'), a: () => this.mark('anomalous'), Delete: () => this.remove(), '/': () => this.filters.focus()};

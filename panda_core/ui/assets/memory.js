@@ -8,7 +8,11 @@ export function remembered(name) {
 }
 
 export function remember(name, text) {
-  try { sessionStorage.setItem(name, text); } catch { /* a reload begins anew */ }
+  try { sessionStorage.setItem(name, text); } catch { forget(name); } // too long: what was kept before is not this
+}
+
+function forget(name) {
+  try { sessionStorage.removeItem(name); } catch { /* a reload begins anew */ }
 }
 
 /** Call `look` now and then; its answer does not matter. */

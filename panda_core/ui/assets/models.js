@@ -60,7 +60,9 @@ class Models {
   }
 
   async refresh() {
+    const asked = this.asked = (this.asked || 0) + 1;
     const answer = await this.server.models({}).catch(() => ({error: SILENT}));
+    if (asked !== this.asked) return; // overtaken: it may be of before a model was renamed or added
     const line = this.find('.models-message');
     if (answer.error || line.textContent === this.trouble) this.say(answer.error || ''); // what was said of something else stays
     this.trouble = answer.error || '';
@@ -72,9 +74,11 @@ class Models {
     this.table.setRows(answer.models);
     if (!answer.models.some(row => row.id === this.chosen)) this.chosen = '';
     this.card();
+    this.listDeleted(answer.deleted);
   }
 
   choose(id) {
+    if (id !== this.chosen) this.say(''); // what was said was of something else
     this.chosen = id;
     this.card();
   }
@@ -142,7 +146,7 @@ class Models {
     const [file] = input.files;
     if (!file) return;
     let path = '';
-    try { ({path} = await this.upload(file)); } catch { this.say('The upload was interrupted. Try again.'); }
+    try { ({path} = await this.upload(file)); } catch { this.say('The upload failed. Try again; a file may have 200 MB.'); }
     input.value = '';
     const answer = path && await this.ask('bring', {file: path});
     if (!answer) return;
@@ -157,6 +161,22 @@ class Models {
     const bar = this.find('.models-undo');
     bar.querySelector('span').textContent = `“${id}” was deleted.`;
     bar.hidden = false;
+  }
+
+  listDeleted(models) {
+    const place = this.find('.models-deleted');
+    place.hidden = !models.length;
+    place.querySelector('summary').textContent = `Deleted (${models.length}), kept for 30 days`;
+    place.querySelector('ul').replaceChildren(...models.map(({token, name, when}) => {
+      const back = node('button', {type: 'button', textContent: 'Bring back', ariaLabel: `Bring back ${name}`});
+      back.addEventListener('click', async () => {
+        back.disabled = true;
+        this.find('.models-undo').hidden = true;
+        await this.act('restore', token);
+        back.disabled = false; // where it did not come back
+      });
+      return node('li', {}, node('span', {textContent: `${name}, deleted ${new Date(1000 * when).toLocaleString('sv').slice(0, 16)}`}), back);
+    }));
   }
 
   async undo() {

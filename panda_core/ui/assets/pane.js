@@ -1,8 +1,11 @@
 // One pane of the stage: the picture on one canvas, what lies over it on another, so that a moving threshold redraws the second only.
+import {drawIgnored} from './ignored.js';
 import {Overlay} from './overlay.js';
 import {node} from './text.js';
 
 const CRISP = 3; // screen pixels a picture pixel from which its square is shown as it is
+
+const JUDGED = ['mask', 'contour', 'heat']; // layers in which a blank place would pass for a finding of "normal"
 
 /** Kinds of panes: which picture lies below and what is painted over it. */
 const KINDS = {
@@ -21,12 +24,13 @@ export class Pane {
   size = {width: 0, height: 0};
   #base = node('canvas', {className: 'base'});
   #top = node('canvas', {className: 'top'});
+  #veil = node('canvas', {className: 'veil', hidden: true});
   #caption = node('button', {type: 'button', className: 'caption'});
   #overlay = new Overlay(this.#top);
 
   /** `onOpen(kind)` when the caption is pressed. */
   constructor(onOpen) {
-    this.element = node('figure', {className: 'pane', hidden: true}, this.#base, this.#top, this.#caption);
+    this.element = node('figure', {className: 'pane', hidden: true}, this.#base, this.#top, this.#veil, this.#caption);
     this.#caption.addEventListener('click', () => onOpen(this.kind));
   }
 
@@ -37,7 +41,7 @@ export class Pane {
 
   /** The canvases to lay over each other, the lowest first. */
   get layers() {
-    return this.#top.hidden ? [this.#base] : [this.#base, this.#top];
+    return [this.#base, this.#top, this.#veil].filter(canvas => !canvas.hidden);
   }
 
   /** Show another kind; null hides the pane. */
@@ -49,7 +53,7 @@ export class Pane {
     this.#caption.textContent = KINDS[kind].label;
     this.#caption.title = `${KINDS[kind].label}: alone, or all again`;
     this.#top.hidden = !KINDS[kind].top;
-    this.#top.style.clipPath = kind === 'swipe' ? 'inset(0 0 0 var(--divide))' : '';
+    for (const canvas of [this.#top, this.#veil]) canvas.style.clipPath = kind === 'swipe' ? 'inset(0 0 0 var(--divide))' : '';
   }
 
   /** Read the size anew; only where the layout may have changed, because reading it makes the browser lay out at once. */
@@ -64,14 +68,29 @@ export class Pane {
     const at = scene.camera.place(this.size, scene.value);
     if (whole) drawPicture(this.#base, scene.pictures[base], this.size, at, scene.value);
     const layer = top === 'other' ? scene.look.other : top;
+    if (whole) this.#cover(at, scene.value, JUDGED.includes(layer) && scene.value.roi?.shapes);
     if (layer === 'reconstruction') { if (whole) drawPicture(this.#top, scene.pictures.reconstruction, this.size, at, scene.value); }
     else if (layer) this.#overlay.draw(layer, this.size, at, scene, whole);
   }
+
+  // What the model did not look at is dark, over the colours of the map, too.
+  #cover({left, top, scale}, {width, height}, shapes) {
+    this.#veil.hidden = !shapes;
+    if (!shapes) return;
+    Object.assign(this.#veil, pixelsOf(this.size));
+    const ratio = this.#veil.width / this.size.width;
+    drawIgnored(this.#veil.getContext('2d'), shapes, {left: left * ratio, top: top * ratio, width: width * scale * ratio, height: height * scale * ratio});
+  }
+}
+
+function pixelsOf({width, height}) {
+  const ratio = window.devicePixelRatio || 1;
+  return {width: Math.max(1, Math.round(width * ratio)), height: Math.max(1, Math.round(height * ratio))};
 }
 
 function drawPicture(canvas, picture, size, at, {width, height}) {
   const ratio = window.devicePixelRatio || 1;
-  Object.assign(canvas, {width: Math.max(1, Math.round(size.width * ratio)), height: Math.max(1, Math.round(size.height * ratio))});
+  Object.assign(canvas, pixelsOf(size));
   if (!picture) return;
   const pen = canvas.getContext('2d');
   pen.imageSmoothingEnabled = at.scale < CRISP;

@@ -79,8 +79,9 @@ class Train {
   }
 
   async refresh() {
+    const asked = this.asked = (this.asked || 0) + 1;
     const answer = await this.ask('look', this.kind === 'search' ? this.search.request() : this.view.request());
-    if (!answer) return;
+    if (!answer || asked !== this.asked) return; // an overtaken answer does not know the training that was begun meanwhile
     const first = this.runs === null;
     Object.assign(this, {runs: answer.runs, searches: answer.searches});
     this.list();

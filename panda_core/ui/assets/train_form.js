@@ -1,5 +1,6 @@
 // A new training: the folder and what is in it, what to start from, the fields, the time it will take.
 
+import {UPLOAD_FAILED} from './calls.js';
 import {createAdvanced} from './train_fields.js';
 import {createGrid} from './train_grid.js';
 import {createProgress} from './train_progress.js';
@@ -268,7 +269,7 @@ class TrainForm {
     if (!files.length) return;
     this.say('');
     this.waiting.place('.train-check');
-    const kept = await this.waiting.send(files).catch(() => { this.say('The upload was interrupted. Try again.'); });
+    const kept = await this.waiting.send(files).catch(() => { this.say(UPLOAD_FAILED); });
     this.find('.train-upload input').value = '';
     const answer = kept && await this.ask('keep', {files: kept});
     if (!answer) return;

@@ -1,5 +1,5 @@
 // The Video tab: choose a source, watch the scores come, look at any frame, move the boundary, take the result away.
-import {SILENT} from './calls.js';
+import {SILENT, UPLOAD_FAILED} from './calls.js';
 import {keepAlive, remember, remembered} from './memory.js';
 import {createTable} from './table.js';
 import {node, number, percent, served} from './text.js';
@@ -123,6 +123,7 @@ class Screen {
   begun(value) {
     if (value?.refused) { this.refused = value.message; this.say(value.message, true); return; }
     if (!value?.run || value.run === this.run) return;
+    if (this.run) this.parts.server.cancel({run: this.run}).catch(() => {}); // after a reload the server does not know whose it was
     this.clear(value.run);
     remember(REMEMBERED, value.run);
     this.poll();
@@ -153,14 +154,14 @@ class Screen {
       const stored = [];
       for (const file of files) stored.push((await this.parts.upload(file)).path);
       this.begin({files: stored});
-    } catch (error) {
-      this.say(`The upload failed (${error.message}). Files above 200 MB are refused: give a path on this computer instead.`, true);
+    } catch {
+      this.say(UPLOAD_FAILED, true);
     }
   }
 
   /** A message of the server: packs of frames from a place on, and how things stand. */
   apply(value) {
-    if (value.video) this.video = value.video;
+    if (value.video) { this.video = value.video; this.find('.video-judge').textContent = `${this.video.title}, judged by “${this.video.model}”`; }
     if (value.thresholds) this.prepare(value.thresholds);
     if (value.packs?.length) this.grow(value);
     if ('job' in value) this.progress(value.job);
@@ -175,6 +176,8 @@ class Screen {
     this.timeline.clear();
     this.table.setRows([]);
     this.count();
+    this.find('.video-judge').textContent = '';
+    this.exportable(false);
   }
 
   grow({from, packs}) {
@@ -241,9 +244,13 @@ class Screen {
     if (this.root.dataset.mode === 'file') this.root.dataset.state = running ? 'running' : this.frames.count() ? 'ready' : 'idle';
     this.find('.video-progress').hidden = !running;
     this.find('.video-cancel').disabled = !running;
-    for (const button of this.root.querySelectorAll('button[data-export]')) button.disabled = running || !this.frames.count();
+    this.exportable(!running && this.frames.count() > 0);
     if (running) this.showPace(job);
     else if (job && !this.ended && this.frames.count()) { this.ended = true; this.player.settle(); }
+  }
+
+  exportable(ready) {
+    for (const button of this.root.querySelectorAll('button[data-export]')) button.disabled = !ready;
   }
 
   showPace(job) {
@@ -275,11 +282,11 @@ class Screen {
     this.find('.video-verdict').hidden = true;
     this.say('');
     this.find('.video-canvas').getContext('2d').clearRect(0, 0, this.find('.video-canvas').width, this.find('.video-canvas').height);
-    if (mode === 'file' && this.frames.count()) this.player.go(this.player.now);
+    if (mode === 'file' && this.frames.count()) { this.player.sized(); this.player.go(this.player.now); }
   }
 
   async take(kind) {
-    for (const button of this.root.querySelectorAll('button[data-export]')) button.disabled = true;
+    this.exportable(false);
     const answer = await this.ask('export', {kind, boundary: this.boundary});
     if (answer && !answer.message) this.poll();
     else this.progress({state: 'done'});

@@ -22,9 +22,14 @@ export class Player {
 
   /** More frames have come: until somebody takes the player in hand it shows the newest. */
   grow() {
+    this.sized();
     const last = this.frames.count() - 1;
-    this.find('.video-seek').max = String(Math.max(last, 0));
     if (this.follows && last >= 0) this.go(last); else this.label();
+  }
+
+  /** The slider reaches all frames there are. */
+  sized() {
+    this.find('.video-seek').max = String(Math.max(this.frames.count() - 1, 0));
   }
 
   /** Whether the stage is the player's: the camera draws on it, too, and frames may come when the person has gone over to that. */
@@ -39,7 +44,7 @@ export class Player {
     this.shown?.picture.close();
     this.shown = null;
     this.pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    this.find('.video-seek').max = '0';
+    this.sized();
     this.label();
   }
 

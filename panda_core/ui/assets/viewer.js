@@ -29,6 +29,7 @@ class Viewer {
   #loaded = null;
   #finders = {small: createFinder(), map: createFinder()};
   #turn = 0;
+  #uploads = 0;
   #frame = 0;
   #whole = false;
   #moving = false;
@@ -206,12 +207,13 @@ class Viewer {
   }
 
   async #upload(files) {
+    const mine = ++this.#uploads;
     this.#notice({title: 'Inspecting…', text: files.length > 1 ? `${files.length} images` : files[0].name, kind: 'busy'});
     try {
       const paths = await uploadAll(files, this.#parts.upload);
-      this.#parts.trigger('upload', {paths, names: files.map(({name}) => name)});
+      if (mine === this.#uploads) this.#parts.trigger('upload', {paths, names: files.map(({name}) => name)});
     } catch (error) {
-      this.#notice({title: `${files[0].name} did not arrive`, text: `${error.message || error} Try again.`, kind: 'error'});
+      if (mine === this.#uploads) this.#notice({title: `${files[0].name} did not arrive`, text: `${error.message || error} Try again.`, kind: 'error'});
     }
   }
 }

@@ -17,6 +17,8 @@ export const SOURCES = {
   manual: 'set by hand',
 };
 
+const LEAST_SIDE = 32; // px; the smallest size that any preset trains at
+
 const ANOMALIES = {labelled: 'the known anomalies', synthetic: 'the synthetic anomalies drawn into them'};
 
 /** How many normal images score this high, from the conformal p-value and the number of normal calibration images. */
@@ -27,6 +29,11 @@ export function rarity(pValue, count) {
   }
   const bold = 1 / pValue >= 1.95 ? `About 1 in ${(1 / pValue).toFixed(0)} normal images scores this high` : `About ${percent(pValue)} of normal images score this high`;
   return [bold, `, judged by the ${count} that calibrated the model.`];
+}
+
+/** What to say of an image too small to judge by; nothing of others. */
+export function smallness({width, height}) {
+  return Math.min(width, height) < LEAST_SIDE ? [`Only ${width} × ${height} pixels.`, ' So small an image shows little of what the model looks for: do not rely on the verdict.'] : ['', ''];
 }
 
 /** Where the boundary comes from: the one in `use`, or one the person has just `moved`; beside either the model's own, if it is another. */
