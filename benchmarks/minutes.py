@@ -40,13 +40,14 @@ from panda_core.data.folders import Splits, labelled_test, scan
 from panda_core.data.images import list_images, prepare, read_image
 from panda_core.detectors import build_detector
 from panda_core.durable import replace_text
+from panda_core.fabric import make_fabric
 from panda_core.inspection import Picture
 from panda_core.inspector import examine_images
 from panda_core.percept import PerceptualEvidence
 from panda_core.presets import preset, tuned
 from panda_core.scoring.fusion import fuse
 from panda_core.scoring.metrics import auroc, auroc_bootstrap_ci
-from panda_core.trainer import concrete, make_fabric
+from panda_core.trainer import concrete
 from panda_core.training import Progress, Trainer
 from panda_core.tuning import take_over
 

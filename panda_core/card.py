@@ -29,6 +29,7 @@ SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 WEIGHTS = "Its score weighs "
 """Beginning of a limit that is true of one calibration only."""
 LONGEST_NAME = 60
+_FORBIDDEN = frozenset('/\\:*?"<>|\0')
 _UNFIT = "The card does not fit this version of PANDA Inspector: {}. Copy or export the model again."
 LARGEST_CARD = 4_000_000
 """Bytes; a longer card.json is not ours."""
@@ -215,10 +216,15 @@ def usable_name(name: str) -> str:
     name = name.strip()
     if not name:
         raise ModelError(f"The model needs a name: up to {LONGEST_NAME} letters, digits, spaces, dots or dashes, no dot first.")
-    forbidden = set('/\\:*?"<>|\0')
-    if name.startswith(".") or len(name) > LONGEST_NAME or set(name) & forbidden or not name.isprintable():
+    if name.startswith(".") or len(name) > LONGEST_NAME or set(name) & _FORBIDDEN or not name.isprintable():
         raise ModelError(f"“{name}” is no usable name. Take up to {LONGEST_NAME} letters, digits, spaces, dots or dashes, no dot first.")
     return name
+
+
+def nameable(name: str, *, otherwise: str) -> str:
+    """The name as far as `usable_name` takes it: a run may be called what no folder can be; ``otherwise`` where nothing is left."""
+    plain = "".join("-" if letter in _FORBIDDEN or not letter.isprintable() else letter for letter in name)
+    return plain.lstrip(". ")[:LONGEST_NAME].strip() or otherwise
 
 
 def find_listed(name: str) -> Path:

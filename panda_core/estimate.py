@@ -21,11 +21,14 @@ from panda_core.data.folders import Splits, scan
 from panda_core.data.images import prepare, readable
 from panda_core.detectors import Detector, build_detector
 from panda_core.detectors.base import examining
+from panda_core.fabric import make_fabric
+from panda_core.finishing import check_enough
 from panda_core.percept import FITTED_IMAGES, PerceptualEvidence
 from panda_core.pretext import needs_pretext, pretext_task, pretrain_vgg19
 from panda_core.resume import save_state
-from panda_core.trainer import batches_for, concrete, make_fabric
+from panda_core.trainer import batches_for, concrete
 from panda_core.training import CHECKPOINT_SHARE, Trainer, steps_between_checkpoints
+from panda_core.tuning import check_tuning, read_parent
 
 MEASURED_STEPS = 3
 MEASURED_IMAGES = 8
@@ -55,16 +58,21 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(config: Config, data: str | Path, *, exclude: Collection[str] = (), device: str = "auto", tuned: bool = False) -> Estimate:
-    """Measure MEASURED_STEPS steps of each kind after one that warms up. ``tuned``: it begins with a model, not from scratch.
+def estimate(
+    config: Config, data: str | Path, *, exclude: Collection[str] = (), device: str = "auto", parent: Path | None = None
+) -> Estimate:
+    """Measure MEASURED_STEPS steps of each kind after one that warms up. ``parent``: folder of the model to begin with.
 
-    Raises FolderError, WeightsError, ConfigError, as the training would.
+    Raises FolderError, WeightsError, ConfigError, CalibrationError, TrainingError, as the training would.
     """
     config = concrete(config)
+    if parent is not None:
+        check_tuning(read_parent(parent)[0], config)
     fabric = make_fabric(config, device, 1)
     started = time.perf_counter()
     splits = scan(Path(data), data=config.data, seed=config.train.seed, exclude=exclude)
     scanned = time.perf_counter() - started
+    check_enough(config, splits)
     torch.manual_seed(0)
     # The specific perceptual network is not trained yet; untrained it costs the same.
     detector = build_detector(config, pretrained=config.loss.reconstruction != "perceptual-specific")
@@ -74,7 +82,7 @@ def estimate(config: Config, data: str | Path, *, exclude: Collection[str] = (),
         warm = _measure(trainer, batches, 0, train.warmup_steps)
         game = _measure(trainer, batches, train.warmup_steps, train.warmup_steps + train.adversarial_steps)
         saved = _saving(trainer)
-    pretext = _pretext_step(config, splits.train, fabric.device) if needs_pretext(config, tuned=tuned) else 0.0
+    pretext = _pretext_step(config, splits.train, fabric.device) if needs_pretext(config, tuned=parent is not None) else 0.0
     epochs = trainer.total // steps_between_checkpoints(train, len(splits.train))
     finish = _finishing(config, detector, fabric.device, splits)
     steps = train.warmup_steps * warm + train.adversarial_steps * game

@@ -193,6 +193,8 @@ def measure(
     masks: list[NDArray[np.bool_]] = []
     shown: list[NDArray[np.float32]] = []
     located = any(sample.mask is not None for sample in samples)
+    if not located and (folder / "ground_truth").is_dir():
+        problems.append("ground_truth: holds no mask of these images (<defect>/<name>_mask.png), so there are no pixel measures")
     for number, sample in enumerate(samples, start=1):
         try:
             inspection = inspect(sample.path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from panda_core.calibration import calibrate, choose_source
-from panda_core.card import Card, DataCard, read_card, versions
+from panda_core.card import Card, DataCard, versions
 from panda_core.checkpoint import DetectorModule, Model, load_model, save_model
 from panda_core.comparison import compare, compare_reports
 from panda_core.config import Config
@@ -23,7 +22,7 @@ from panda_core.data.depth import stretch_for
 from panda_core.data.folders import Splits, labelled_test
 from panda_core.data.images import prepare, readable
 from panda_core.durable import replace_text
-from panda_core.errors import CalibrationError, FolderError, ModelError, PandaError
+from panda_core.errors import CalibrationError, FolderError, PandaError
 from panda_core.evaluation import Report, measure
 from panda_core.inspector import Inspector
 from panda_core.origins import Origins
@@ -56,14 +55,15 @@ class Finishing:
         config: Config,
         fabric: Fabric,
         splits: Splits,
+        parent: Card | None,
         inherited: Origins,
         *,
         say: Callable[[str, str], None],
         heed: Callable[..., None],
     ) -> None:
-        """``inherited``: images of the model it was fine-tuned from; ``say(stage, sentence)`` tells whoever watches."""
+        """``parent``, ``inherited``: card and images of the model it was tuned from; ``say(stage, sentence)`` tells whoever watches."""
         self.run, self.config, self.fabric, self.splits, self.say, self.heed = run, config, fabric, splits, say, heed
-        self.inherited = inherited
+        self.parent, self.inherited = parent, inherited
         self.total = config.train.warmup_steps + config.train.adversarial_steps
 
     def finish(self, detector: torch.nn.Module, *, seconds: float) -> None:
@@ -77,7 +77,7 @@ class Finishing:
             config=self.config,
             data=DataCard(
                 description=f"Normal images of the folder {self.run.data.name}",
-                licence=_licence(self.run.parent),
+                licence=_licence(self.parent),
                 sources=(),
                 train=len(splits.train),
                 validation=len(splits.validation),
@@ -85,7 +85,7 @@ class Finishing:
             ),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             versions=versions(),
-            parent=_name_of(self.run.parent) if self.run.parent else "",
+            parent=self.parent.name if self.parent else "",
         )
         model = Model(self.run.name, self.config, cast(DetectorModule, detector.eval()), percept, None, card)
         self.say("calibrate", "Calibrating on held-out images.")
@@ -199,23 +199,10 @@ def _spread_out(paths: Sequence[Path], most: int) -> Sequence[Path]:
     return paths if len(paths) <= most else [paths[index * len(paths) // most] for index in range(most)]
 
 
-def _licence(parent: Path | None) -> str:
+def _licence(parent: Card | None) -> str:
     """That of the folder's images is not known; a fine-tuned model is also what its parent was made of."""
-    if parent is None:
-        return UNKNOWN_LICENCE
-    try:
-        card = read_card(parent)
-    except ModelError:
-        return UNKNOWN_LICENCE
-    known = card.data.licence
-    return known if known == UNKNOWN_LICENCE else f"{UNKNOWN_LICENCE}; the model it began as, “{card.name}”: {known}"
-
-
-def _name_of(model: Path) -> str:
-    # Its folder may be gone by now, or be called "model", as that of every run.
-    with suppress(ModelError):
-        return read_card(model).name
-    return model.name
+    known = parent.data.licence if parent else UNKNOWN_LICENCE
+    return known if parent is None or known == UNKNOWN_LICENCE else f"{UNKNOWN_LICENCE}; the model it began as, “{parent.name}”: {known}"
 
 
 def _without_examples(found: Mapping[str, Any]) -> dict[str, Any]:

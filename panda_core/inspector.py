@@ -146,10 +146,15 @@ class Inspector:
     def inspect_within(self, item: Item, roi: RegionOfInterest) -> Inspection:
         """One image as `inspect` takes it, judged by its region of interest alone: what lies outside raises no alarm.
 
-        Costs a second look; what it guarantees, and what not: `roi.inspect_within`. Raises ImageError, RoiError.
+        Costs a second look; what it guarantees, and what not: `roi.inspect_within`. Raises ImageError, also for an
+        image in which the region has no pixel.
         """
         source, image = self._read(item)
-        return replace(inspect_within(lambda picture, seen: self.inspect(picture, seen=seen), image, roi), source=source)
+        try:
+            seen = inspect_within(lambda picture, seen: self.inspect(picture, seen=seen), image, roi)
+        except RoiError as error:  # of this image's size; others may have a pixel there
+            raise ImageError(source or "array", "is too small for the region of interest: no pixel lies in it") from error
+        return replace(seen, source=source)
 
     def inspect_many(
         self, items: Iterable[Item], *, batch: int = 8, roi: RegionOfInterest | None = None
@@ -187,9 +192,6 @@ class Inspector:
             return self.inspect_within(item, roi)
         except ImageError as error:
             return error
-        except RoiError:  # of this image's size; others may have a pixel there
-            name = item if isinstance(item, str | Path) else "array"
-            return ImageError(name, "is too small for the region of interest: no pixel lies in it")
 
     def _conclude(self, images: Sequence[tuple[str, Picture]], seen: Mask | None = None) -> Iterator[Inspection]:
         """One by one: with its full-size maps, an inspection takes five times the memory of its image."""

@@ -104,11 +104,8 @@ class Jobs:
         return watch
 
     def discard(self, id: str) -> None:
-        """Take a training that is over out of the list; `restore` brings it back. Raises TrainingError while it is at work."""
-        run = self.find(id)
-        if run.alive():
-            raise TrainingError(f"“{run.name}” is still at work. Stop it first.")
-        self.shelf.discard(id)
+        """Take a training that is over, or damaged, out of the list; `restore` brings it back. Raises TrainingError while it is at work."""
+        self.shelf.discard(id, busy="alive.lock")
 
     def restore(self, id: str) -> RunDir:
         """Undo `discard`. Raises TrainingError where nothing of this id was discarded."""

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from panda_core.card import CARD_FILE, LARGEST_CARD, LARGEST_TENSORS, TENSOR_FILE, find_model, read_card
+from panda_core.card import CARD_FILE, LARGEST_CARD, LARGEST_TENSORS, TENSOR_FILE, find_model, nameable, read_card
 from panda_core.durable import written_aside
 from panda_core.errors import ModelError
 from panda_core.own_models import PARTS, add_model, free_name
@@ -49,7 +49,7 @@ def import_model(file: str | Path, *, name: str | None = None) -> Path:
         if _digest(staging / TENSOR_FILE) != card.sha256:
             raise ModelError(f"{file.name} is damaged: its tensors are not those its card describes. Export the model again.")
         _try_load(staging)
-        return add_model(staging, name or free_name(card.name))
+        return add_model(staging, name or free_name(nameable(card.name, otherwise="imported")))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
+import numpy as np
 import torch
 from scipy.cluster.vq import kmeans2
 from torch import Tensor, nn
@@ -81,8 +82,9 @@ class PerceptualEvidence(nn.Module):
     def fit(self, batches: Iterable[Tensor]) -> None:
         """Estimate the Gaussians from normal training images: batches of B x 3 x P x P in [-1, 1].
 
-        With several modes, images are first grouped by k-means on their pooled features (seeded, so repeatable).
-        Raises CalibrationError where a mode would have fewer than 4 images.
+        With several modes, images are first grouped by k-means on their pooled features (seeded, so repeatable). A mode that no group
+        of MINIMUM_IMAGES is left for repeats another.
+        Raises CalibrationError where the images are too few for so many modes.
         """
         with exact_float32(self.mu.device):
             raw = [self._grid(x).cpu() for x in batches]
@@ -93,11 +95,20 @@ class PerceptualEvidence(nn.Module):
             self.channel_mean.copy_(values.mean(dim=(0, 1)))
             self.channel_std.copy_(values.std(dim=(0, 1)).clamp_min(1e-6))
             groups = _group(self._scaled(values.mean(dim=1).to(self.mu.device)).cpu(), self.config.modes)
-            for mode in range(self.config.modes):
+            found = sorted(set(groups.tolist()))
+            for mode in found:
                 self._fit_mode(mode, values[groups == mode])
                 if self.config.pooled:
                     self._fit_pooled(mode, values[groups == mode])
+            for mode in set(range(self.config.modes)) - set(found):
+                self._repeat(found[0], mode)
             self._factor = None
+
+    def _repeat(self, mode: int, into: int) -> None:
+        for tensor in (self.mu, self.whitening, self.place_mean, self.place_std, self.usual):
+            tensor[into] = tensor[mode]
+        if self.config.pooled:
+            self.pooled[into].load_state_dict(self.pooled[mode].state_dict())
 
     def _fit_mode(self, mode: int, values: Tensor) -> None:
         """Gaussians of one mode, and what its error usually is: n x cells x channels.
@@ -105,8 +116,6 @@ class PerceptualEvidence(nn.Module):
         Edges vary more than surfaces, and tighter or larger modes give smaller distances. So that locations and modes can be
         compared, both are standardised by their mean and standard deviation over images that were left out of a first fit.
         """
-        if len(values) < MINIMUM_IMAGES:
-            raise CalibrationError(f"A mode of normal images holds only {len(values)}; lower percept.modes ({self.config.modes}).")
         y = self._scaled(values.to(self.mu.device))[..., self.chosen].transpose(0, 1).contiguous()
         held = _held_out(len(values)).to(y.device)
         mean, factor = self._gaussians(y[:, ~held])
@@ -242,8 +251,15 @@ def _held_out(count: int) -> Tensor:
 
 
 def _group(pooled: Tensor, modes: int) -> Tensor:
-    """k-means labels of n x channels pooled features; all 0 for one mode."""
+    """k-means labels of n x channels pooled features; all 0 for one mode. Groups below MINIMUM_IMAGES join the nearest other."""
     if modes == 1:
         return torch.zeros(len(pooled), dtype=torch.long)
-    _, labels = kmeans2(pooled.double().numpy(), modes, minit="++", seed=0, iter=50)
+    values = pooled.double().numpy()
+    centres, labels = kmeans2(values, modes, minit="++", seed=0, iter=50)
+    sizes = np.bincount(labels, minlength=modes)
+    large = np.flatnonzero(sizes >= MINIMUM_IMAGES)
+    if not large.size:
+        return torch.zeros(len(pooled), dtype=torch.long)
+    lost = sizes[labels] < MINIMUM_IMAGES
+    labels[lost] = large[((values[lost, None] - centres[large]) ** 2).sum(axis=2).argmin(axis=1)]
     return torch.from_numpy(labels).long()

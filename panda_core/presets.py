@@ -66,16 +66,21 @@ TUNING_STEPS = 4
 """A fine-tuned model takes this fraction of the parent's steps, at half its learning rates: it knows most of it already."""
 
 
-def tuned(parent: Config) -> Config:
+def tuned(parent: Config, *, again: bool = False) -> Config:
     """The configuration of a fine-tuning: the parent's networks, losses and scoring, a short schedule, gentle steps.
+
+    ``again``: the parent was fine-tuned itself. Its schedule, which is short and gentle already, is kept: in a few generations
+    nothing would be left of it.
 
     A parent of several kinds of image has Gaussians for each (``percept.modes``). The folder it is tuned on is taken for one kind: it
     may be too small to be divided, and that would only show at the end of the training.
     """
-    train = parent.train
+    train, one_kind = parent.train, replace(parent.percept, modes=PerceptConfig().modes)
+    if again:
+        return replace(parent, percept=one_kind)
     return replace(
         parent,
-        percept=replace(parent.percept, modes=PerceptConfig().modes),
+        percept=one_kind,
         train=replace(
             train,
             warmup_steps=max(1, train.warmup_steps // TUNING_STEPS) if train.warmup_steps else 0,

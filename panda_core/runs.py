@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,11 @@ KILLED = "Stopped. Resume goes on from the last checkpoint."
 
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for alive.lock: a reader's probe holds it for an instant, and a worker that does not wait would be refused by it."""
+
+
+def resuming(path: Path) -> str:
+    """The command that goes on with the run in ``path``, for a person to copy."""
+    return f"panda train --run {shlex.quote(str(path))} --resume"
 
 
 class RunDir:
@@ -128,9 +134,11 @@ class RunDir:
 
     @classmethod
     def _refuse_begun(cls, path: Path) -> None:
+        if (path / "sweep.json").exists():  # its status would be overwritten
+            raise TrainingError(f"{path} holds a grid search. Choose another folder for the run.")
         there = cls.open(path) if (path / "config.json").exists() else None
         if there and (there._last_status().state != "failed" or there.events_path.exists()):
-            raise TrainingError(f"{path} already holds a run. Choose another folder, or go on: panda train --run {path} --resume")
+            raise TrainingError(f"{path} already holds a run. Choose another folder, or go on: {resuming(path)}")
 
     @classmethod
     def open(cls, path: str | Path) -> RunDir:
@@ -216,7 +224,9 @@ class RunDir:
         try:
             self._lock.acquire(timeout=LOCK_TIMEOUT)
         except Timeout as error:
-            raise TrainingError(f"Another process trains in {self.path}. Wait for it, or stop it: touch {self.path / 'cancel'}") from error
+            raise TrainingError(
+                f"Another process trains in {self.path}. Wait for it, or stop it: touch {shlex.quote(str(self.path / 'cancel'))}"
+            ) from error
         except OSError as error:
             raise TrainingError(f"{self.path} cannot be written ({error.strerror}). Look at its permissions.") from error
         try:

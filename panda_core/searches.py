@@ -79,10 +79,7 @@ class Searches:
 
     def discard(self, id: str) -> None:
         """Take a search that is over out of the list; its trainings stay, `restore` brings it back. Raises TrainingError at work."""
-        sweep = self.find(id)
-        if sweep.alive():
-            raise TrainingError(f"“{sweep.title}” is still at work. Stop it first.")
-        self.shelf.discard(id)
+        self.shelf.discard(id, busy="alive.lock")
 
     def restore(self, id: str) -> Sweep:
         """Undo `discard`. Raises TrainingError where nothing of this id was discarded."""

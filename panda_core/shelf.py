@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from panda_core.errors import TrainingError
+from panda_core.locks import is_held
 
 TRASH = ".trash"
 
@@ -48,8 +49,16 @@ class Shelf:
             raise TrainingError(f"{self.place} cannot be written ({error.strerror}). Look for its permissions and free space.") from error
         raise TrainingError(f"{self.place} is full. Discard some of what it holds.")
 
-    def discard(self, id: str) -> None:
-        """Take a folder out of the list; `restore` brings it back. Raises TrainingError where it cannot be moved."""
+    def discard(self, id: str, *, busy: str) -> None:
+        """Take a folder out of the list, whether it can be understood or not; `restore` brings it back.
+
+        ``busy``: the file in it that whoever works there holds locked. Raises TrainingError where somebody does, where there is no such
+        folder, or where it cannot be moved.
+        """
+        if self.find(id) is None:
+            raise TrainingError(f"There is no training or search '{id}' in {self.place}. It may have been discarded.")
+        if is_held(self.place / id / busy):
+            raise TrainingError(f"“{id}” is still at work. Stop it first.")
         trash = self.place / TRASH
         trash.mkdir(exist_ok=True)
         try:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -87,6 +88,11 @@ class SearchStatus:
         return max(done, key=lambda trial: (trial.auroc or 0.0, trial.separation or 0.0), default=None)
 
 
+def resuming(path: Path) -> str:
+    """The command that goes on with the search in ``path``, for a person to copy."""
+    return f"panda sweep --out {shlex.quote(str(path))} --resume"
+
+
 class Sweep:
     """One grid search on disk. Make it with ``create`` or ``open``."""
 
@@ -138,10 +144,10 @@ class Sweep:
         """
         check_grid(base, grid, data=data)
         path = Path(path).resolve()
+        if (path / "config.json").exists():  # its status would be overwritten
+            raise TrainingError(f"{path} holds a training. Choose another folder for the search.")
         if (path / "sweep.json").exists():
-            raise TrainingError(
-                f"{path} already holds a search. Choose another folder, or go on with it: panda sweep --out {path} --resume"
-            )
+            raise TrainingError(f"{path} already holds a search. Choose another folder, or go on with it: {resuming(path)}")
         header = {
             "name": name,
             "data": str(Path(data).resolve()),
@@ -219,7 +225,7 @@ class Sweep:
             self._lock.acquire(timeout=LOCK_TIMEOUT)
         except Timeout as error:
             raise TrainingError(
-                f"Another process leads the search {self.path}. Wait for it, or stop it: touch {self.path / 'cancel'}"
+                f"Another process leads the search {self.path}. Wait for it, or stop it: touch {shlex.quote(str(self.path / 'cancel'))}"
             ) from error
         try:
             yield

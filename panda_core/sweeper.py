@@ -6,6 +6,7 @@ reads `Sweep.status`, which needs neither Optuna nor the database.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -59,6 +60,9 @@ def _said(sweep: Sweep) -> Iterator[None]:
         said = f"A file could not be read or written: {error.strerror or error} ({error.filename or sweep.path}). Look at the disk."
         sweep.write_status("failed", detail=said)
         raise TrainingError(said) from error
+    except Exception as error:  # of the study's database, for instance on a full disk
+        sweep.write_status("failed", detail=f"The search broke off ({type(error).__name__}: {error}). Resume goes on with what is left.")
+        raise
 
 
 class _Leader:
@@ -66,14 +70,20 @@ class _Leader:
 
     def __init__(self, sweep: Sweep, jobs: Jobs, on_trial: Callable[[Trial], None], should_stop: Callable[[], bool]) -> None:
         import optuna
+        from sqlalchemy.pool import NullPool
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.sweep, self.jobs, self.on_trial, self.should_stop = sweep, jobs, on_trial, should_stop
-        self.study = optuna.create_study(
-            storage=f"sqlite:///{sweep.path / 'sweep.db'}", study_name="sweep", direction="maximize", load_if_exists=True
+        database = sweep.path / "sweep.db"
+        # Not by its path in an address: there, %, ? and braces of a folder's name mean something.
+        storage = optuna.storages.RDBStorage(
+            "sqlite://", engine_kwargs={"creator": lambda: sqlite3.connect(database), "poolclass": NullPool}
         )
-        for number, values in enumerate(sweep.combinations):
-            self.study.enqueue_trial(values, user_attrs={"number": number}, skip_if_exists=True)
+        self.study = optuna.create_study(storage=storage, study_name="sweep", direction="maximize", load_if_exists=True)
+        known = {trial.user_attrs["number"] for trial in self.study.get_trials(deepcopy=False)}
+        # Not by Optuna's own search for what is there, which takes values for equal that lie close together.
+        for number in set(range(len(sweep.combinations))) - known:
+            self.study.enqueue_trial(sweep.combinations[number], user_attrs={"number": number})
 
     def run(self) -> Literal["done", "stopped"]:
         while (trial := self._next()) is not None:

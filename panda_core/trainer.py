@@ -5,8 +5,6 @@ The same code runs for one process and for one of several; only rank 0 writes.
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +18,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from panda_core.card import CARD_FILE, Card
 from panda_core.checkpoint import check_place
 from panda_core.config import Config
 from panda_core.data.batches import Batches
@@ -29,11 +28,11 @@ from panda_core.data.images import prepare, readable
 from panda_core.data.samples import Problem
 from panda_core.detectors import build_detector
 from panda_core.detectors.base import examining, searches
-from panda_core.devices import autocast_dtype, pick_device
-from panda_core.errors import PandaError, TrainingError
+from panda_core.errors import FolderError, PandaError, TrainingError
+from panda_core.fabric import make_fabric
 from panda_core.finishing import Finishing, check_enough
 from panda_core.memory import keep_freed_memory
-from panda_core.origins import UNKNOWN
+from panda_core.origins import UNKNOWN, Origins
 from panda_core.pretext import needs_pretext, pretext_task, pretrain_vgg19
 from panda_core.pretext import save as save_pretext
 from panda_core.pretrained import read_tensors, resolve_backbone
@@ -41,7 +40,7 @@ from panda_core.resume import load_state, save_state
 from panda_core.runs import RunDir
 from panda_core.stopping import stop_signals
 from panda_core.training import Progress, Trainer, TrainState, steps_between_checkpoints
-from panda_core.tuning import check_tuning, read_parent, take_over
+from panda_core.tuning import check_tuning, keep_parent, read_parent, take_over
 from panda_core.watching import Watch
 
 Outcome = Literal["done", "stopped"]
@@ -49,7 +48,9 @@ STATUS_SECONDS = 0.5
 """status.json is rewritten at most this often."""
 VALIDATION_IMAGES = 64
 """Held-out images looked at after each epoch, at most."""
-PRETEXT_STATE = "pretext-state.safetensors"
+PRETEXT, PRETEXT_STATE = "pretext.safetensors", "pretext-state.safetensors"
+PARENT = "parent"
+"""Folder in a run: what is kept of the model that is fine-tuned."""
 PRETEXT_CHECKPOINT = 100
 """Self-supervised steps between checkpoints of the VGG19, of 160 MB each."""
 
@@ -89,7 +90,7 @@ class _Stages:
         self.leads = fabric.is_global_zero
         self.last_status = 0.0
         self.total = self.config.train.warmup_steps + self.config.train.adversarial_steps
-        self.step = 0
+        self.step = run.status().step if run.state_path.exists() else 0
         self.watch: Watch | None = None
 
     def should_stop(self) -> bool:
@@ -120,9 +121,9 @@ class _Stages:
         before = self.run.events()
         started = time.time() - _worked(before)
         self.say("scan", "Reading the folder.")
-        seed, inherited = self.config.train.seed, UNKNOWN
+        seed, parent, inherited = self.config.train.seed, None, UNKNOWN
         if self.run.parent is not None:
-            parent, inherited = read_parent(self.run.parent)
+            parent, inherited = self._parent(self.run.parent)
             check_tuning(parent, self.config)
             # What the parent was trained on is not what its child is judged by. Its seed sees to that, too, on the same folder and where
             # a parent of an earlier version does not know its images.
@@ -159,14 +160,24 @@ class _Stages:
         if trainer.step < trainer.total:
             return self._stopped()
         if self.leads:
-            finishing = Finishing(self.run, self.config, self.fabric, splits, inherited, say=self.say, heed=self.heed)
+            finishing = Finishing(self.run, self.config, self.fabric, splits, parent, inherited, say=self.say, heed=self.heed)
             finishing.finish(detector, seconds=time.time() - started)
         self.fabric.barrier()
         return "done"
 
+    def _parent(self, folder: Path) -> tuple[Card, Origins]:
+        """The model to fine-tune as it was when this training began, be it renamed, trained on or gone by now."""
+        kept = self.run.path / PARENT
+        if (kept / CARD_FILE).is_file():
+            return read_parent(kept)
+        found = read_parent(folder)
+        if self.leads:
+            keep_parent(*found, kept)
+        return found
+
     def _require_same_images(self, splits: Splits, events: Sequence[Mapping[str, Any]]) -> None:
         """Raises TrainingError where it was begun with other images: a new split would calibrate with some that were trained on."""
-        begun = any((self.run.path / name).exists() for name in (self.run.state_path.name, PRETEXT_STATE))
+        begun = any((self.run.path / name).exists() for name in (self.run.state_path.name, PRETEXT_STATE, PRETEXT))
         before = [event["fingerprint"] for event in events if event["event"] == "data"]
         if begun and before and before[-1] != splits.fingerprint:
             raise TrainingError(
@@ -193,7 +204,7 @@ class _Stages:
 
     def _pretext(self, paths: Sequence[Path]) -> dict[str, Tensor] | None:
         """Weights of the specific perceptual network, trained once per run; None where it was stopped."""
-        place = self.run.path / "pretext.safetensors"
+        place = self.run.path / PRETEXT
         if not place.exists() and self.leads:
             train = self.config.train
             unfinished = self.run.path / PRETEXT_STATE
@@ -235,6 +246,8 @@ class _Stages:
             torch.from_numpy(prepare(image, size))
             for _, image in islice(readable(validation, deep=stretch_for(self.config.data)), VALIDATION_IMAGES)
         ]
+        if not images:
+            raise FolderError(f"None of the held-out images in {self.run.data} can be read any more. Bring them back, then resume.")
         x = self.fabric.to_device(torch.stack(images))
         with examining(detector), self.fabric.autocast():
             seen = detector.examine(x)  # type: ignore[operator]
@@ -264,26 +277,3 @@ def concrete(config: Config) -> Config:
     loss = replace(config.loss, backbone=resolve_backbone(config.loss.backbone))  # type: ignore[arg-type]
     percept = replace(config.percept, backbone=resolve_backbone(config.percept.backbone))  # type: ignore[arg-type]
     return replace(config, loss=loss, percept=percept)
-
-
-def make_fabric(config: Config, device: str, devices: int, machines: int = 1) -> Fabric:
-    """Raises TrainingError for no device, or where several machines would not find each other."""
-    picked = pick_device(device)
-    half = autocast_dtype(picked, config.train.precision) is not None
-    if devices < 1:
-        raise TrainingError(f"devices is {devices}; at least one is needed.")
-    missing = [name for name in ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ] if machines > 1 else []
-    if missing:
-        raise TrainingError(
-            f"{machines} machines are to train together, and {', '.join(missing)} is not set. On each machine set NODE_RANK to 0, 1, ... "
-            "and MASTER_ADDR and MASTER_PORT to the address of the first and a free port there."
-        )
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its advice on precision is for programmers
-    chosen: int | list[int] = [picked.index] if picked.index is not None and devices == 1 else devices
-    return Fabric(
-        accelerator=picked.type,
-        devices=chosen,
-        num_nodes=machines,
-        strategy="ddp" if devices * machines > 1 else "auto",
-        precision="bf16-mixed" if half else "32-true",
-    )

@@ -202,8 +202,9 @@ class Trainer:
 
 
 def steps_between_checkpoints(train: TrainConfig, images: int) -> int:
-    """An epoch over this many images, but no more than a hundred checkpoints a training: they take 70 MB each, and time."""
-    return max(1, images // train.batch, (train.warmup_steps + train.adversarial_steps) // 100)
+    """An epoch over this many images, but from ten to a hundred checkpoints a training: they take 70 MB each, and time."""
+    total = train.warmup_steps + train.adversarial_steps
+    return max(1, min(images // train.batch, total // 10), total // 100)
 
 
 def step_seed(seed: int, step: int, rank: int, phase: str) -> int:

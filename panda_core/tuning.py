@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from safetensors.numpy import save_file
 from torch import nn
 
-from panda_core.card import Card, read_card
+from panda_core.card import CARD_FILE, TENSOR_FILE, Card, read_card
 from panda_core.checkpoint import load_model
 from panda_core.config import Config
 from panda_core.detectors import Detector
+from panda_core.durable import replace_text, written_aside
 from panda_core.errors import ConfigError, ModelError, TrainingError
 from panda_core.origins import Origins, read_origins
 
@@ -31,6 +33,17 @@ def check_tuning(parent: Card, config: Config) -> None:
                 f"{name} cannot be changed when a model is fine-tuned: “{parent.name}” was built with another value. Leave it as it is, or "
                 "train from scratch without --from."
             )
+
+
+def keep_parent(parent: Card, images: Origins, place: Path) -> None:
+    """Write into ``place`` what a resumed training asks of its parent: card and images, not the networks.
+
+    Whoever renames or deletes the parent meanwhile does not end its children's trainings. Raises OSError.
+    """
+    place.mkdir(exist_ok=True)
+    with written_aside(place / TENSOR_FILE, durable=False) as temporary:
+        save_file(images.to_arrays(), temporary)
+    replace_text(place / CARD_FILE, parent.to_json(), durable=False)
 
 
 def read_parent(folder: Path) -> tuple[Card, Origins]:

@@ -77,7 +77,8 @@ def _write_failure(run: RunDir, sentence: str) -> None:
 def _sentence(run: RunDir, error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full ({run.path}). Make room, then resume: the last checkpoint is intact."
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    # On a CPU torch says it in the words of a RuntimeError.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error):
         return "The memory was not enough. Lower data.size, train.batch or train.adversarial_batch, or close other programs."
     if isinstance(error, OSError):
         where = error.filename or run.path

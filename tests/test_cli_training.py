@@ -138,6 +138,7 @@ def test_a_training_that_stops_tells_programs_that_there_is_no_model(
 def test_checkpoints_come_with_the_epochs_but_a_hundred_at_most() -> None:
     train = TrainConfig(warmup_steps=600, adversarial_steps=400, batch=15)
     assert [steps_between_checkpoints(train, images) for images in (20, 100, 450)] == [10, 10, 30]
+    assert steps_between_checkpoints(train, 1_000_000) == 100, "a large folder has checkpoints, too"
     assert steps_between_checkpoints(TrainConfig(warmup_steps=6, adversarial_steps=4, batch=15), 20) == 1
 
 

@@ -98,6 +98,8 @@ def test_a_damaged_run_is_listed_with_what_is_wrong(jobs: Jobs, idle: list[list[
     (run.path / "config.json").write_text("{")
     (found,) = jobs.list()
     assert isinstance(found, DamagedRun) and "damaged" in found.problem
+    jobs.discard(run.path.name)
+    assert jobs.list() == ()
 
 
 def refuse(path: object, *_arguments: object) -> None:

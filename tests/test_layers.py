@@ -28,7 +28,7 @@ LAYERS: tuple[set[str], ...] = (
     {"card"},
     {"scoring", "nets", "data", "procedural", "history", "roi", "jobs", "card_changes", "origins"},
     {"pretrained", "pooled", "sweep", "datasets", "trivial"},
-    {"detectors", "percept", "sweeper", "searches"},
+    {"detectors", "percept", "sweeper", "searches", "fabric"},
     {"training", "checkpoint"},
     {"inspector", "resume", "pretext", "tuning", "watching", "own_models"},
     {"calibration", "evaluation", "model_archive", "portable"},

@@ -107,6 +107,10 @@ def test_a_damaged_search_does_not_hide_the_others(searches: Searches, launched:
     first, second = start(searches, tmp_path, "a"), start(searches, tmp_path, "b")
     (second.path / "sweep.json").write_text("{")
     assert [sweep.path for sweep in searches.list()] == [first.path]
+    searches.discard(second.path.name)
+    assert not second.path.exists()
+    with pytest.raises(TrainingError, match="no training or search"):
+        searches.discard(second.path.name)
     (first.path / "status.json").write_text('{"state": "running"}')
     with pytest.raises(TrainingError, match="cannot be understood"):
         first.status()

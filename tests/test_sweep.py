@@ -95,6 +95,37 @@ def test_every_combination_is_trained_once_and_the_best_is_named(tmp_path: Path)
     assert best.separation == max(trial.separation or 0 for trial in trials if trial.auroc == 1.0)
 
 
+@pytest.mark.parametrize("place", ["50%25 parts", "{new} parts", "what?"])
+def test_values_that_lie_close_together_are_trained_in_a_folder_of_any_name(tmp_path: Path, place: str) -> None:
+    search, jobs = (
+        make_sweep(tmp_path, {"train.seed": [20261128, 20261129, 20261130]}, place=place),
+        FakeJobs(tmp_path / "runs", finish_well),
+    )
+    assert lead(search, jobs) == "done"  # type: ignore[arg-type]
+    assert [trial.state for trial in trials_of(search)] == ["done"] * 3
+    assert (search.path / "sweep.db").is_file()
+
+
+def test_a_training_and_a_search_do_not_share_a_folder(tmp_path: Path) -> None:
+    search = make_sweep(tmp_path)
+    with pytest.raises(TrainingError, match="grid search"):
+        RunDir.create(search.path, preset("tiny"), tmp_path / "data")
+    run = RunDir.create(tmp_path / "run", preset("tiny"), tmp_path / "data")
+    with pytest.raises(TrainingError, match="holds a training"):
+        make_sweep(tmp_path, place="run")
+    assert run.status().state == "created" and search.status().state == "created"
+
+
+def test_a_search_that_broke_off_says_so(tmp_path: Path) -> None:
+    def break_off(run: RunDir) -> None:
+        raise RuntimeError("database or disk is full")
+
+    search = make_sweep(tmp_path)
+    with pytest.raises(RuntimeError):
+        lead(search, FakeJobs(tmp_path / "runs", break_off))  # type: ignore[arg-type]
+    assert search.status().state == "failed" and "disk is full" in search.status().detail
+
+
 def test_running_it_again_trains_nothing_anew(tmp_path: Path) -> None:
     search, jobs = make_sweep(tmp_path), FakeJobs(tmp_path / "runs", finish_well)
     lead(search, jobs)  # type: ignore[arg-type]

@@ -23,10 +23,11 @@ from panda_core.data.batches import Batches
 from panda_core.data.images import list_images
 from panda_core.detectors import DETECTORS, build_detector
 from panda_core.errors import ModelError, TrainingError
+from panda_core.fabric import make_fabric
 from panda_core.presets import preset
 from panda_core.resume import load_state, save_state
 from panda_core.runs import RunDir
-from panda_core.trainer import make_fabric, run_training
+from panda_core.trainer import run_training
 from panda_core.training import Progress, Trainer, TrainState, step_seed
 from panda_core.worker import work
 

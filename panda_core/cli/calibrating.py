@@ -80,6 +80,8 @@ def calibrate(
         ERR.print(f"{found.count} of {len(normal)} normal images were used; {others}.")
     if anomalies and found.source != "labelled":
         ERR.print(f"The anomalies in {anomalies} were not used: the boundary is not made from known ones.")
+    if false_alarm_rate is not None and found.boundary.kind != "tail":
+        ERR.print(f"--false-alarm-rate was not used: this boundary is {found.boundary.kind}. It counts with --boundary tail.")
     if as_json:
         used = {"normal": found.count, "unused": len(normal) - found.count}
         print_json({"name": loaded.name, "path": str(out), **used, **thresholds(read_card(out))})

@@ -27,8 +27,9 @@ def estimate(
     """
     from panda_core.estimate import estimate as measure
 
-    config = starting_point(preset, parent)[0].override(**dict(map(parse_change, changes)))
-    found = measure(config, data, exclude=hashes(exclude), device=device, tuned=parent is not None)
+    base, model = starting_point(preset, parent)
+    config = base.override(**dict(map(parse_change, changes)))
+    found = measure(config, data, exclude=hashes(exclude), device=device, parent=model)
     if as_json:
         print_json(found.to_dict())
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import threading
 import time
 from collections.abc import Iterator
@@ -88,7 +89,7 @@ def train(
               panda train new_light/ --run runs/parts-2 --from runs/parts/model
     """
     from panda_core.cli.results import outcome_document, results
-    from panda_core.runs import RunDir
+    from panda_core.runs import RunDir, resuming
     from panda_core.worker import is_helper_process, work
 
     follows = devices * machines > 1 and is_helper_process()
@@ -109,6 +110,7 @@ def train(
         run = _made_by_the_first(run_path)
     else:
         base, model = starting_point(preset, parent)
+        _refuse_among_images(run_path, data)
         run = RunDir.create(
             run_path,
             base.override(**dict(map(parse_change, changes))),
@@ -126,10 +128,28 @@ def train(
     if as_json:
         print_json(outcome_document(run))
     elif outcome == "done":
-        lines = f"Done. {run.status().detail}", *results(run), f"Inspect with it: panda inspect IMAGE --model {run.model_path}"
+        lines = (
+            f"Done. {run.status().detail}",
+            *results(run),
+            f"Inspect with it: panda inspect IMAGE --model {shlex.quote(str(run.model_path))}",
+        )
         ERR.print("\n".join(lines))
     else:
-        ERR.print(f"{run.status().detail} Go on with: panda train --run {run.path} --resume")
+        ERR.print(f"{run.status().detail} Go on with: {resuming(run.path)}")
+
+
+def _refuse_among_images(run: Path, data: Path) -> None:
+    """Raises click.UsageError where a run would lie among the images that it is trained on."""
+    from panda_core.data.folders import ANOMALOUS_NAMES, NORMAL_NAMES
+
+    run, data = run.resolve(), data.resolve()
+    inside = run.relative_to(data).parts if run.is_relative_to(data) else None
+    if inside is not None and (not inside or inside[0] in ("train", *NORMAL_NAMES, *ANOMALOUS_NAMES)):
+        place = data.joinpath(*inside[:1])
+        raise click.UsageError(
+            f"The images in {place} are trained on, and the pictures that a run makes would be taken for some of them. Choose another "
+            f"folder than {run} for the run."
+        )
 
 
 def starting_point(preset: str, parent: str | None) -> tuple[Config, Path | None]:
@@ -139,7 +159,8 @@ def starting_point(preset: str, parent: str | None) -> tuple[Config, Path | None
     from panda_core.card import find_model, read_card
 
     folder = find_model(parent)
-    return tuned(read_card(folder).config), folder
+    card = read_card(folder)
+    return tuned(card.config, again=bool(card.parent)), folder
 
 
 def hashes(images: tuple[Path, ...]) -> list[str]:

@@ -67,6 +67,10 @@ class Config:
     def override(self, **changes: Any) -> Config:
         """A copy with dotted fields replaced, e.g. ``override(**{"train.seed": 3})``. Raises ConfigError."""
         nested = self.to_dict()
+        if changes.get("preset", self.preset) != self.preset:
+            raise ConfigError(
+                f"preset {changes['preset']!r} would be a name without its values. Begin with it: --preset {changes['preset']}."
+            )
         for dotted, value in changes.items():
             part = nested
             *path, last = dotted.split(".")

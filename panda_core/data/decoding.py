@@ -35,6 +35,8 @@ MAGIC = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _ORIENTATION = 0x0112
+_DEEP_COLOURS = (0, 1, 2)
+"""Photometric interpretations of TIFF: white is 0, black is 0, RGB."""
 _DEFLATED_SYNTAX = b"1.2.840.10008.1.2.1.99"
 
 
@@ -66,8 +68,11 @@ def _decode_common(data: bytes, deep: Stretch) -> Picture:
         _check_size(*image.size)
         image.load()
         # Pillow keeps only the upper byte of 16-bit colour; its load() above has already checked the file to the end.
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        return _orient(flatten(_rgb(pixels), deep), _orientation(image))
+        pixels = _rgb(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
+        clear = image.info.get("transparency")
+        if pixels.ndim == 2 and isinstance(clear, int):  # one grey value stands for no pixel, which OpenCV does not heed
+            pixels = np.dstack([pixels, np.where(pixels == clear, 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)])
+        return _orient(flatten(pixels, deep), _orientation(image))
 
 
 def decode_frame(image: Image.Image, *, deep: Stretch = stretch) -> Picture:
@@ -79,7 +84,9 @@ def decode_frame(image: Image.Image, *, deep: Stretch = stretch) -> Picture:
 
 
 def _convert(image: Image.Image) -> Picture:
-    if image.has_transparency_data:
+    # Many programs leave the fourth byte of a BMP's pixels at 0 and mean nothing by it.
+    unused = image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0)
+    if image.has_transparency_data and not unused:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
     return np.asarray(image.convert("RGB"))
@@ -143,6 +150,8 @@ class TiffPages:
             data = np.frombuffer(self._as_stored(page), np.uint8)
             _, found = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(index, index + 1))
             values = _rgb(found[0] if found else None)
+        if values.ndim == 3 and values.shape[2] in (2, 4) and not {1, 2} & set(page.extrasamples):
+            values = values[:, :, :-1]  # a channel of which the file does not say that it is alpha
         pixels = flatten(values, self._deep)
         orientation = page.tags.get(_ORIENTATION)
         return _orient(255 - pixels if page.photometric == 0 else pixels, int(orientation.value) if orientation else 1)
@@ -164,6 +173,11 @@ class TiffPages:
             raise RefusedError("is truncated")
         if page.bitspersample > 8 and (page.samplesperpixel > 4 or page.axes not in ("YX", "YXS", "SYX")):
             raise RefusedError(f"has {page.samplesperpixel} channels with axes {page.axes}; grey, RGB and their alpha are read")
+        if page.bitspersample > 8 and int(page.photometric) not in _DEEP_COLOURS:
+            kind = getattr(page.photometric, "name", page.photometric)
+            raise RefusedError(f"has colours of the kind {kind} with {page.bitspersample} bits; grey and RGB are read")
+        if page.bitspersample == 8 and page.sampleformat == 2:
+            raise RefusedError("has signed values of 8 bits; save it with unsigned ones, or with 16 bits")
         return page
 
     @cached_property
@@ -212,9 +226,11 @@ def _decode_dicom(data: bytes, deep: Stretch) -> Picture:
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise RefusedError("is a DICOM file without an image" if data[128:132] == b"DICM" else "is not a DICOM file")
     _check_size(int(dataset.Columns), int(dataset.Rows))
+    _check_compression(dataset)
     frame = pixel_array(dataset, index=0)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
-        return flatten(apply_color_lut(frame, dataset), stretch)  # colours of its own table, not measured values
+        colours = apply_color_lut(frame, dataset)  # of its own table, not measured values: never stretched
+        return flatten(_uint8(colours >> 8 if colours.dtype == np.uint16 else colours), stretch)
     if frame.ndim == 3:
         return flatten(frame, deep)
     values = apply_modality_lut(frame, dataset).astype(np.float64)
@@ -223,6 +239,24 @@ def _decode_dicom(data: bytes, deep: Stretch) -> Picture:
     window = {} if is_fixed(deep) else _window(dataset, values)
     pixels = stretch(values, **window) if window else deep(values)
     return flatten(255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels, stretch)
+
+
+def _check_compression(dataset: Dataset) -> None:
+    """Refuses what no decoder is installed for."""
+    from pydicom.pixels.decoders.base import get_decoder
+
+    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+    if syntax is None or not syntax.is_compressed:
+        return
+    try:
+        known = get_decoder(syntax).is_available
+    except NotImplementedError:
+        known = False
+    if not known:
+        raise RefusedError(
+            f"is compressed as {syntax.name}, for which a decoder is missing; save it uncompressed, or: "
+            "pip install pylibjpeg pylibjpeg-libjpeg"
+        )
 
 
 def _check_deflated(data: bytes) -> None:
@@ -236,9 +270,14 @@ def _check_deflated(data: bytes) -> None:
         raise RefusedError(f"unpacks to more than {MAX_BYTES:,} bytes")
 
 
+def _numbers(value: Any) -> NDArray[Any]:
+    """Of an element that may be missing, empty, one number (which may be 0) or several."""
+    return np.ravel([] if value is None or value == "" else value)
+
+
 def _window(dataset: Dataset, values: NDArray[np.float64]) -> dict[str, float]:
     """The first display window as low and high (PS3.3 C.11.2.1.3.2); empty without one, or if it misses all values."""
-    centre, width = (np.ravel(dataset.get(name) or []) for name in ("WindowCenter", "WindowWidth"))
+    centre, width = (_numbers(dataset.get(name)) for name in ("WindowCenter", "WindowWidth"))
     if not centre.size or not width.size or float(width[0]) <= 0:
         return {}
     low, high = float(centre[0]) - float(width[0]) / 2, float(centre[0]) + float(width[0]) / 2

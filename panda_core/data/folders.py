@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from panda_core.config import DataConfig
 from panda_core.data.depth import stretch_for
-from panda_core.data.images import content_hash, list_images
+from panda_core.data.images import IMAGE_SUFFIXES, content_hash, list_images
 from panda_core.data.samples import Problem, Sample, Thumbnail, sample_of, usable
 from panda_core.errors import FolderError, ImageError
 from panda_core.printable import printable
@@ -30,6 +30,7 @@ NORMAL = "good"
 """Label of a normal test image, whatever its folder is called."""
 LAYOUTS = "Expected: train/good/ (MVTec layout), normal/ or good/ (and anomalous/ or bad/), or images directly in the folder"
 
+_MASK_SUFFIXES = (".png", *sorted(IMAGE_SUFFIXES), *sorted(map(str.upper, IMAGE_SUFFIXES)))
 _NEAR = (0.97, 0.99, 0.997, 0.999)
 """Correlations of 16 x 16 thumbnails, tried in turn, above which two images are near-duplicates."""
 _BLOCK = 1024
@@ -110,7 +111,7 @@ def scan(
 def labelled_test(folder: Path) -> list[LabelledImage]:
     """The test images of ``folder`` with their labels: ``test/good`` and ``test/<defect>``, or ``normal`` and ``anomalous``.
 
-    Masks are looked for at ``ground_truth/<defect>/<stem>_mask.png`` and ``<stem>.png``. Files are not decoded.
+    Masks are looked for as ``ground_truth/<defect>/<stem>_mask.png`` or ``<stem>.png`` (or another suffix), below it as the images lie.
     Raises FolderError if there is no such folder, the layout is another, or normal or anomalous images are missing.
     """
     folder = Path(folder)
@@ -123,7 +124,8 @@ def labelled_test(folder: Path) -> list[LabelledImage]:
     defects = _subfolders(place) if place != folder else [place / name for name in ANOMALOUS_NAMES if (place / name).is_dir()]
     found = [LabelledImage(path, NORMAL, None) for path in (list_images(normal) if normal else [])]
     for defect in (d for d in defects if d.name not in NORMAL_NAMES):
-        found += [LabelledImage(path, defect.name, _mask(folder / "ground_truth" / defect.name, path.stem)) for path in list_images(defect)]
+        truth = folder / "ground_truth" / defect.name
+        found += [LabelledImage(one, defect.name, _mask(truth / one.parent.relative_to(defect), one.stem)) for one in list_images(defect)]
     kinds = {image.label == NORMAL for image in found}
     if kinds != {True, False}:
         missing = "normal and anomalous" if not kinds else "anomalous" if True in kinds else "normal"
@@ -176,7 +178,8 @@ def mask_of(image: Path) -> Path | None:
 
 
 def _mask(folder: Path, stem: str) -> Path | None:
-    return next((path for path in (folder / f"{stem}_mask.png", folder / f"{stem}.png") if path.is_file()), None)
+    named = (folder / f"{name}{suffix}" for suffix in _MASK_SUFFIXES for name in (f"{stem}_mask", stem))
+    return next((path for path in named if path.is_file()), None)
 
 
 def _subfolders(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 from scipy import ndimage
 
 from panda_core.data.depth import Picture, stretch
@@ -27,9 +28,12 @@ MAP_SIDE = 128
 def read_mask(path: Path) -> NDArray[np.bool_]:
     """H x W at the file's own size, true where marked: brighter than half of its brightest value, in any channel.
 
-    Raises ImageError where the file cannot be read or looks like a photograph.
+    What is transparent is not marked; where all that is not is black, it is what is marked. Raises ImageError where the file cannot be
+    read or looks like a photograph.
     """
-    values = read_image(path, deep=_levels).max(axis=2)
+    values = read_image(path, deep=_levels).max(axis=2)  # refuses what cannot be read, whatever its background
+    if (opaque := _on_black(path)) is not None:
+        values = opaque
     brightest = int(values.max())
     if brightest <= MOST_LABEL:
         return np.asarray(values > 0)
@@ -37,6 +41,20 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     if np.mean((shares <= 0.25) | (shares >= 0.75)) < LEAST_DECIDED:
         raise ImageError(path, "has too many shades for a mask; a mask is bright where the image is anomalous and dark elsewhere")
     return np.asarray(shares > 0.5)
+
+
+def _on_black(path: Path) -> NDArray[np.uint8] | None:
+    """H x W: the brightest channel over black, or the alpha where that is black throughout; None of a picture without transparency."""
+    try:
+        with Image.open(path) as image:
+            if not image.has_transparency_data:
+                return None
+            pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGBA"))
+    except (OSError, ValueError):  # DICOM, and kinds of TIFF that Pillow does not read
+        return None
+    alpha = pixels[:, :, 3]
+    shown = np.where(alpha > 127, pixels[:, :, :3].max(axis=2), 0).astype(np.uint8)
+    return shown if shown.any() or alpha.min() == alpha.max() else alpha
 
 
 def _levels(values: NDArray[Any]) -> Picture:

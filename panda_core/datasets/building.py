@@ -100,7 +100,7 @@ def _write_all(entries: Sequence[Entry], folder: Path) -> None:
         else:
             _save(entry.content, target)
         if entry.mask is not None:
-            _save(binary(read_image(entry.mask)[:, :, 0]), folder / mask_name(entry.name), compressed=True)
+            _save(binary(read_image(entry.mask).max(axis=2)), folder / mask_name(entry.name), compressed=True)
 
 
 def mask_name(name: str) -> str:

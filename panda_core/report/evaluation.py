@@ -67,6 +67,7 @@ def _page(source: str, measured: Sequence[Measured]) -> str:
         models="\n".join(map(_model, measured)),
         left_out=_left_out(measured),
         prevalence=number(first.prevalence),
+        boundaries=_boundaries(measured),
     )
 
 
@@ -109,11 +110,22 @@ def _intervals(measured: Sequence[Measured]) -> str:
         text += f"Pixel AUROC and AUPRO are over the normal images and {masks} true masks. "
     text += (
         "In brackets: 95 % intervals. They take each image for a case of its own: with several pictures of one object they are too narrow, "
-        "and those of AUPRC with few images of a class, too. False alarms and misses are those at each model’s own boundary."
+        "and those of AUPRC with few images of a class, too. False alarms and misses are those at the boundary each model has in use."
     )
     if len(measured) > 1:
         text += " Where an interval beside the first model holds 0, these images cannot tell the two apart."
     return text
+
+
+def _boundaries(measured: Sequence[Measured]) -> str:
+    flatters = "choosing a boundary on test images flatters the model, and the rates do not hold for the next ones"
+    by_hand = [escape(one.title) for one in measured if one.report.boundary_kind == "manual"]
+    if by_hand:
+        return (
+            f"The boundary of {', '.join(by_hand)} was set by a person. If these images were looked at for that, its rates are too good: "
+            f"{flatters}. Any other boundary is the model’s own and came with it."
+        )
+    return f"Each boundary is the model’s own and came with the model. None was chosen on these images: {flatters}."
 
 
 def _charts(measured: Sequence[Measured]) -> str:

@@ -24,7 +24,8 @@ from panda_core.scoring.decision import decide
 Inspect = Callable[[Sequence[Path]], Iterable[Result]]
 """Files -> their inspections, in order."""
 REPORT_SIDE = 480
-_QUALITY = 90
+_QUALITY, _JPEG_SIDE = 90, 65_500
+"""Of JPEG, and the longest side it can have, in pixels."""
 
 
 def write_pictures_zip(
@@ -83,5 +84,9 @@ def encode_png(picture: np.ndarray, *, level: int = 6) -> bytes:
 
 def _add(archive: zipfile.ZipFile, name: str, inspection: Inspection, results: Results) -> None:
     decision = decide(inspection, pixel_threshold=results.pixel_threshold)
-    archive.writestr(f"overlays/{name}.jpg", encode_jpeg(overlay(inspection, decision), quality=_QUALITY))
+    drawn = overlay(inspection, decision)
+    if max(drawn.shape) > _JPEG_SIDE:
+        archive.writestr(f"overlays/{name}.png", encode_png(drawn))
+    else:
+        archive.writestr(f"overlays/{name}.jpg", encode_jpeg(drawn, quality=_QUALITY))
     archive.writestr(f"masks/{name}.png", encode_png(mask_picture(decision)))

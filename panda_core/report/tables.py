@@ -34,10 +34,11 @@ def _csv_text(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> s
     text = io.StringIO()
     errors = sorted({name for entry in records for name in entry.get("errors", {})})
     writer = csv.writer(text)
-    writer.writerow([*columns, *errors])
+    # Systems whose one error is their score call it so, which a column is called already.
+    writer.writerow([*columns, *(f"error {name}" if name in columns else name for name in errors)])
     for entry in records:
-        values = {**entry.get("errors", {}), **entry}
-        writer.writerow([_cell(values.get(name)) for name in (*columns, *errors)])
+        raw = entry.get("errors", {})
+        writer.writerow([*(_cell(entry.get(name)) for name in columns), *(_cell(raw.get(name)) for name in errors)])
     return text.getvalue()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from panda_core.errors import ConfigError, PandaError
 from panda_core.events import plain
 from panda_core.searches import Searches
-from panda_core.sweep import Sweep
+from panda_core.sweep import Sweep, resuming
 from panda_core.ui.search_form import read_grid
 from panda_core.ui.train_desk import hashes, stamp
 from panda_core.ui.train_form import configuration, named
@@ -49,7 +49,7 @@ class SearchDesk:
             "preset": sweep.base.preset,
             "size": sweep.base.data.size,
             "parent": sweep.parent.name if sweep.parent else "",
-            "command": f"panda sweep --out {sweep.path} --resume",
+            "command": resuming(sweep.path),
         }
 
     def start(self, folder: Path, form: Any) -> str:

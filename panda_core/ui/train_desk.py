@@ -16,7 +16,7 @@ from panda_core.history.copies import draw_thumbnail
 from panda_core.jobs import DamagedRun, Jobs
 from panda_core.own_models import add_model, free_name
 from panda_core.run_status import RunStatus
-from panda_core.runs import RunDir
+from panda_core.runs import RunDir, resuming
 from panda_core.ui.train_form import configuration, named
 from panda_core.ui.train_news import Publish, log_tail, tell
 from panda_core.ui.uploads import field
@@ -56,7 +56,7 @@ class TrainDesk:
             events = reader.events[known:] if 0 <= known <= len(reader.events) else reader.events
             answer |= {"known": len(reader.events), "from": len(reader.events) - len(events)}
         if events or known == 0:
-            answer["news"] = tell(run, events, self._publish) | {"command": f"panda train --run {run.path} --resume"}
+            answer["news"] = tell(run, events, self._publish) | {"command": resuming(run.path)}
         size = stamp(run.log_path, "st_size")
         if size != log:
             answer["log"] = {"size": size, "text": log_tail(run.log_path)}

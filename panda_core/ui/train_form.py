@@ -29,7 +29,7 @@ def offer() -> dict[str, Any]:
     models = {}
     for folder in list_models():
         try:
-            models[folder.name] = flatten(tuned(read_card(folder).config))
+            models[folder.name] = flatten(_tuned(folder))
         except ModelError:
             continue  # a damaged model is listed elsewhere, with its problem
     return {
@@ -44,9 +44,14 @@ def offer() -> dict[str, Any]:
 def configuration(form: Any) -> tuple[Config, Path | None]:
     """The configuration and the parent's folder that a form asks for; ``form`` may be anything. Raises ConfigError, ModelError."""
     parent = _parent(field(form, "parent"))
-    base = tuned(read_card(parent).config) if parent else find_preset(str(field(form, "preset") or DEFAULT_PRESET))
+    base = _tuned(parent) if parent else find_preset(str(field(form, "preset") or DEFAULT_PRESET))
     changes = field(form, "changes")
     return base.override(**changes) if isinstance(changes, dict) else base, parent
+
+
+def _tuned(folder: Path) -> Config:
+    card = read_card(folder)
+    return tuned(card.config, again=bool(card.parent))
 
 
 def named(form: Any, folder: Path, otherwise: str) -> str:
@@ -77,7 +82,7 @@ def refill(run: RunDir) -> dict[str, Any]:
     """The form that would make this run again: folder, parent or preset, what was changed, what was left out, name."""
     parent = next((folder for folder in list_models() if run.parent and folder.resolve() == run.parent), None)
     preset = run.config.preset if run.config.preset in PRESETS else DEFAULT_PRESET
-    base = flatten(tuned(read_card(parent).config) if parent else PRESETS[preset])
+    base = flatten(_tuned(parent) if parent else PRESETS[preset])
     changes = {name: value for name, value in flatten(run.config).items() if value != base[name] and name != "preset"}
     return {
         "folder": plain(str(run.data)),

@@ -28,9 +28,10 @@ STILLS_RATE = 10.0
 """Frames a second of pictures that carry no time."""
 _PLAUSIBLE_RATE = 1000.0
 _PLAUSIBLE_COUNT = 10**8
-_SHORT = 0.9
-"""A file that ends before this share of the frames it announces is cut off."""
-_SHOWN_FOLDERS = 6
+_RATE_FRAMES, _RATE_TOLERANCE = 40, 0.25
+"""Frames whose times are compared with the rate that a file tells, and by how much the two may differ."""
+_SHORT, _SHOWN_FOLDERS = 0.9, 6
+"""A file that ends before this share of the frames it announces is cut off; folders named in a sentence."""
 
 
 class VideoError(PandaError):
@@ -73,14 +74,13 @@ class Video(ABC):
         if self.count is not None:
             check_count(self.count, stride)
         self.problems = []
-        none = True
+        number = -1
         for number, frame in enumerate(self._read(stride)):
             if number == MOST_FRAMES:
                 self.problems.append(f"Only the first {MOST_FRAMES:,} frames were taken. Take every n-th to reach the end.")
                 return
-            none = False
             yield frame
-        if none:
+        if number < 0:
             raise VideoError(f"{self.title} holds no frame that can be read. {' '.join(self.problems[:1])}".rstrip())
 
     @abstractmethod
@@ -144,11 +144,14 @@ class _File(Video):
         try:
             width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
             rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
+            real = _measured_rate(capture)
         finally:
             capture.release()
         _check_size(path.name, width, height)
-        known = 0 < count < _PLAUSIBLE_COUNT
-        super().__init__(path.name, rate=rate if 0 < rate <= _PLAUSIBLE_RATE else 25.0, count=int(count) if known else None)
+        rate, known = rate if 0 < rate <= _PLAUSIBLE_RATE else 25.0, 0 < count < _PLAUSIBLE_COUNT
+        if real is not None and abs(rate / real - 1) > _RATE_TOLERANCE:
+            rate, known = real, False  # browsers write no rate: the decoder guesses one, and the count of frames with it
+        super().__init__(path.name, rate=rate, count=int(count) if known else None)
 
     def _open(self) -> cv2.VideoCapture:
         # FFmpeg by name: another back end takes a number in the name for a pattern of file names
@@ -182,6 +185,15 @@ class _File(Video):
         """The frame's own time; where the file tells none, or one that runs back, by its place."""
         told = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         return told if math.isfinite(told) and told > before and (told > 0 or index == 0) else max(index / self.rate, before)
+
+
+def _measured_rate(capture: cv2.VideoCapture) -> float | None:
+    """Frames a second by the times of the first ones; None where they have none that grow."""
+    times: list[float] = []
+    while len(times) < _RATE_FRAMES and capture.grab():
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    span = times[-1] - times[0] if len(times) > 1 else 0.0
+    return (len(times) - 1) / span if math.isfinite(span) and span > 0 else None
 
 
 class _Stills(Video):
@@ -222,7 +234,11 @@ class _Pages(Video):
         try:
             with TiffPages(self._path, deep=self.deep) as pages:
                 for index in range(0, len(pages), stride):
-                    yield Frame(index, index / self.rate, "", pages.decode(index))
+                    pages.check(index)
+                    try:
+                        yield Frame(index, index / self.rate, "", pages.decode(index))
+                    except RefusedError as refusal:  # its values; those of others may do
+                        self.problems.append(f"Page {index + 1} {refusal}.")
         except RefusedError as refusal:
             self.problems.append(f"The video ends before page {index + 1}, which {refusal}.")
         except Exception as error:  # as above
@@ -237,13 +253,12 @@ class _Gif(Video):
         try:
             with Image.open(path, formats=("GIF",)) as image:
                 _check_size(path.name, *image.size)
-                count = int(getattr(image, "n_frames", 1))
-                duration = float(image.info.get("duration") or 0)
+                times = [float(frame.info.get("duration") or 0) for frame in ImageSequence.Iterator(image)]
         except Image.DecompressionBombError as error:
             raise VideoError(f"{path.name} has frames of more than {MAX_PIXELS:,} pixels. Scale it down first.") from error
         except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as error:
             raise _undecodable(path, error) from error
-        super().__init__(path.name, rate=1000 / duration if duration > 0 else rate, count=count)
+        super().__init__(path.name, rate=1000 * len(times) / sum(times) if any(times) else rate, count=len(times))
 
     def _read(self, stride: int) -> Iterator[Frame]:
         seconds = 0.0

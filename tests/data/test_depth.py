@@ -81,6 +81,8 @@ def test_the_colours_of_a_palette_are_no_measured_values(tmp_path: Path) -> None
     frame = np.arange(256, dtype=np.uint8).reshape(16, 16)
     path = write_dicom(tmp_path / "a.dcm", frame, photometric="PALETTE COLOR", **tables)
     assert np.array_equal(read_image(path, deep=RANGE), read_image(path)) and read_image(path)[0, 0].tolist() == [0, 255, 0]
+    half = write_dicom(tmp_path / "b.dcm", frame // 2, photometric="PALETTE COLOR", **tables)
+    assert read_image(half).max(axis=(0, 1)).tolist() == [127, 255, 127], "the colours of the table, whatever the image has of them"
 
 
 @pytest.mark.parametrize("value", [LOW - 1, HIGH + 1])

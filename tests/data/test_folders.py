@@ -146,6 +146,15 @@ def test_labelled_test_gives_labels_and_masks_of_the_mvtec_layout(tmp_path: Path
     ]
 
 
+def test_masks_of_images_in_folders_of_a_defect_are_looked_for_there_and_by_any_suffix(tmp_path: Path, fill: Fill) -> None:
+    fill(tmp_path / "test/good", 2, first=5)
+    for place in ("a", "b"):
+        fill(tmp_path / f"test/crack/{place}", 1, first=10)
+    (mask,) = fill(tmp_path / "ground_truth/crack/b", 1, first=10)
+    mask = mask.rename(mask.with_name("10_mask.PNG"))
+    assert [found for _, label, found in labelled_test(tmp_path) if label == "crack"] == [None, mask]
+
+
 def test_labelled_test_takes_normal_beside_anomalous_and_refuses_one_kind_alone(tmp_path: Path, fill: Fill) -> None:
     fill(tmp_path / "normal", 2)
     with pytest.raises(FolderError, match="no anomalous test images"):

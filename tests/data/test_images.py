@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 from dicom_files import write_dicom
@@ -183,6 +184,65 @@ def test_dicom_is_known_by_its_mark_and_shows_window_inversion_and_first_frame(t
     windowed = read_image(write_dicom(tmp_path / "window.dcm", values, **window))[:, :, 0]
     assert (windowed[values <= 1500] == 0).all() and (windowed[values >= 2500] == 255).all()
     assert np.unique(windowed[(values > 1500) & (values < 2500)]).size > 20
+
+
+def test_a_dicom_window_around_zero_is_a_window(tmp_path: Path) -> None:
+    values = np.linspace(-2000, 2000, 400).astype(np.int16).reshape(20, 20)
+    found = [
+        read_image(write_dicom(tmp_path / f"{centre}.dcm", values, PixelRepresentation=1, WindowCenter=centre, WindowWidth="200"))
+        for centre in ("0", "1")
+    ]
+    assert np.abs(found[0].astype(int) - found[1]).max() < 4 and (found[0] == 0).mean() > 0.4
+
+
+def test_a_compression_without_a_decoder_is_called_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_dicom(tmp_path / "a.dcm", np.zeros((4, 4), np.uint16))
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.80"
+    dataset.PixelData = pydicom.encaps.encapsulate([b"\0" * 32])
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(path)
+    monkeypatch.setattr("pydicom.pixels.decoders.base.Decoder.is_available", property(lambda self: False))
+    with pytest.raises(ImageError, match=r"JPEG-LS.*decoder is missing.*pylibjpeg"):
+        read_image(path)
+
+
+def test_a_deep_tiff_of_other_colours_is_refused_and_a_nameless_channel_is_no_alpha(tmp_path: Path, draw: Draw) -> None:
+    deep = draw(0).astype(np.uint16) * 200
+    four = np.dstack([deep, np.zeros(deep.shape[:2], np.uint16)])
+    tifffile.imwrite(tmp_path / "cmyk.tif", four, photometric="separated")
+    with pytest.raises(ImageError, match="SEPARATED with 16 bits"):
+        read_image(tmp_path / "cmyk.tif")
+    tifffile.imwrite(tmp_path / "plain.tif", deep, photometric="rgb")
+    tifffile.imwrite(tmp_path / "extra.tif", four, photometric="rgb", extrasamples=["unspecified"])
+    np.testing.assert_array_equal(read_image(tmp_path / "extra.tif"), read_image(tmp_path / "plain.tif"))
+    tifffile.imwrite(tmp_path / "alpha.tif", four, photometric="rgb", extrasamples=["unassalpha"])
+    assert (read_image(tmp_path / "alpha.tif") == 255).all()
+    tifffile.imwrite(tmp_path / "signed.tif", draw(0)[:, :, 0].astype(np.int8))
+    with pytest.raises(ImageError, match="signed values of 8 bits"):
+        read_image(tmp_path / "signed.tif")
+
+
+def test_a_bmp_whose_fourth_byte_means_nothing_is_not_blank(tmp_path: Path, draw: Draw) -> None:
+    header = struct.pack("<2sIHHI", b"BM", 0, 0, 0, 14 + 108)
+    rows, columns = draw(0).shape[:2]
+    masks = struct.pack("<IIII", 0x00FF0000, 0x0000FF00, 0x000000FF, 0xFF000000)
+    info = struct.pack("<IiiHHIIiiII", 108, columns, rows, 1, 32, 3, rows * columns * 4, 0, 0, 0, 0) + masks + b"\0" * 52
+    pixels = np.dstack([draw(0)[::-1, :, ::-1], np.zeros((rows, columns), np.uint8)])
+    (tmp_path / "a.bmp").write_bytes(header + info + pixels.tobytes())
+    np.testing.assert_array_equal(read_image(tmp_path / "a.bmp"), draw(0))
+
+
+def test_a_transparent_grey_of_16_bits_becomes_white(tmp_path: Path) -> None:
+    values = np.full((8, 8), 30000, np.uint16)
+    values[2:6] = np.arange(8) * 4000 + 100
+    values[0, 0] = 7
+    found = {}
+    for name, options in (("opaque", {}), ("clear", {"transparency": 30000})):
+        Image.fromarray(values).save(tmp_path / f"{name}.png", **options)
+        found[name] = read_image(tmp_path / f"{name}.png")
+    assert (found["clear"][values == 30000] == 255).all()
+    assert np.array_equal(found["clear"][2:6], found["opaque"][2:6])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from dicom_files import write_dicom
+from PIL import Image
 
 from panda_core.data.folders import LabelledImage
 from panda_core.data.masks import fit_mask, read_mask, same_shape, true_mask
@@ -36,6 +37,19 @@ def test_numbered_classes_and_any_colour_are_marked(tmp_path: Path, marked: np.n
     cv2.imwrite(str(tmp_path / "blue.png"), blue)
     for name in ("classes.png", "blue.png"):
         assert np.array_equal(read_mask(tmp_path / name), marked)
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (255, 255, 255), (0, 0, 0)])
+def test_a_layer_marks_what_is_drawn_on_it_and_not_its_transparent_rest(
+    tmp_path: Path, marked: np.ndarray, colour: tuple[int, int, int]
+) -> None:
+    layer = np.zeros((*marked.shape, 4), np.uint8)
+    layer[marked] = (*colour, 255)
+    Image.fromarray(layer).save(tmp_path / "m.png")
+    assert np.array_equal(read_mask(tmp_path / "m.png"), marked)
+    layer[:, :, 3] = 255
+    Image.fromarray(layer).save(tmp_path / "opaque.png")
+    assert np.array_equal(read_mask(tmp_path / "opaque.png"), marked if any(colour) else np.zeros_like(marked))
 
 
 def test_a_deep_mask_says_what_the_same_mask_of_8_bits_says(tmp_path: Path, marked: np.ndarray) -> None:

@@ -125,6 +125,9 @@ def test_without_masks_there_are_no_pixel_measures(inspector: Inspector, toy_fol
     shutil.copytree(toy_folder / "test", tmp_path / "test")
     found = evaluate(inspector, tmp_path)
     assert found.pixel_auroc is None and found.aupro is None and found.problems == ()
+    (tmp_path / "ground_truth").mkdir()
+    (problem,) = evaluate(inspector, tmp_path).problems
+    assert problem.startswith("ground_truth: holds no mask of these images")
 
 
 def test_an_unreadable_image_is_a_problem_not_the_end(inspector: Inspector, toy_folder: Path, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_the_report_says_every_number_the_engine_measured(measured: Measured, tm
     for value in (report.auroc, *report.auroc_ci, report.auprc, *report.auprc_ci, report.boundary, *report.defect_auroc_ci["spot"]):
         assert f"{value:.3f}" in text
     assert "6 normal, 7 anomalous" in text and "beside the first" not in text
-    assert "would flatter the model" in text and "with several pictures of one object they are too narrow" in text
+    assert "flatters the model" in text and "with several pictures of one object they are too narrow" in text
 
 
 def test_models_are_compared_with_the_first(measured: Measured, tmp_path: Path) -> None:
@@ -75,6 +75,17 @@ def test_models_are_compared_with_the_first(measured: Measured, tmp_path: Path) 
     expected = (1 - measured.report.auroc) - measured.report.auroc
     assert f"−{abs(expected):.3f}" in Reader(text).text
     assert len(re.findall(r'class="curve"', text)) == 4, "two charts of two curves"
+
+
+def test_a_boundary_that_a_person_set_is_not_called_the_models_own(measured: Measured, tmp_path: Path) -> None:
+    by_hand = replace(measured, report=replace(measured.report, boundary_kind="manual"))
+    for one, said, unsaid in (
+        (measured, "None was chosen on these images", "set by a person"),
+        (by_hand, "set by a person", "None was chosen"),
+    ):
+        write_evaluation(tmp_path / "a.html", "parts", [one])
+        page = (tmp_path / "a.html").read_text(encoding="utf-8")
+        assert said in page and unsaid not in page
 
 
 def test_a_curve_lies_within_its_chart() -> None:

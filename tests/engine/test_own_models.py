@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from panda_core import model_archive, own_models
-from panda_core.card import find_model, list_models, read_card
+from panda_core.card import find_model, list_models, nameable, read_card, usable_name
 from panda_core.card_changes import save_operating_point
 from panda_core.checkpoint import load_model
 from panda_core.errors import ModelError, PandaError
@@ -155,6 +155,13 @@ def test_a_model_whose_name_was_taken_meanwhile_comes_back_beside_it(kept: Path,
     assert names() == {"My parts"} and [one.token for one in own_models.deleted_models()] == [token]
     assert read_card(own_models.restore_model(token)).name == "My parts 2"
     assert names() == {"My parts", "My parts 2"} and own_models.deleted_models() == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("runs: a/b", "runs- a-b"), (".hidden", "hidden"), ("x" * 70, "x" * 60), ("..", "imported"), ("leaf", "leaf")]
+)
+def test_a_name_that_no_folder_can_have_becomes_the_nearest_one(name: str, expected: str) -> None:
+    assert usable_name(nameable(name, otherwise="imported")) == expected
 
 
 def test_what_was_deleted_long_ago_is_neither_offered_nor_kept(kept: Path) -> None:

@@ -126,6 +126,15 @@ def test_two_modes_know_both_kinds_of_normal() -> None:
     assert evidence.measure(plant(fresh))[0]["percept"].min() > evidence.measure(fresh)[0]["percept"].max()
 
 
+def test_an_outlier_with_a_group_of_its_own_does_not_end_the_fit() -> None:
+    evidence = PerceptualEvidence(replace(CONFIG, modes=3), pretrained=True)
+    evidence.fit([torch.cat([make_normals(12, seed=0), make_normals(12, seed=1, slope=-1.0), torch.ones(1, 3, SIZE, SIZE)])])
+    twins = [(one, other) for one in range(3) for other in range(one) if torch.equal(evidence.mu[one], evidence.mu[other])]
+    assert len(twins) == 1, "the group of one image repeats another"
+    fresh = torch.cat([make_normals(3, seed=2), make_normals(3, seed=3, slope=-1.0)])
+    assert evidence.measure(plant(fresh))[0]["percept"].min() > evidence.measure(fresh)[0]["percept"].max()
+
+
 def test_a_fit_does_not_depend_on_how_the_images_were_batched(percept: PerceptualEvidence) -> None:
     other = PerceptualEvidence(CONFIG, pretrained=True)
     other.fit([make_normals(24, seed=0)])

@@ -113,6 +113,23 @@ def test_lists_of_regions_become_their_count(tmp_path: Path) -> None:
     assert read_csv(tmp_path / "out.csv")[0] | {"regions": "2", "recon": "0.5"} == read_csv(tmp_path / "out.csv")[0]
 
 
+def test_an_error_called_score_has_a_column_of_its_own(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", [{"path": "a.png", "score": 1.5, "errors": {"score": 99.0}}])
+    (line,) = csv.DictReader((tmp_path / "a.csv").read_text(encoding="utf-8-sig").splitlines())
+    assert (line["score"], line["error score"]) == ("1.5", "99.0")
+
+
+def test_the_overlay_of_a_very_long_image_is_no_jpeg(tmp_path: Path) -> None:
+    long = draw_spot(tmp_path / "long.png", strength=0)
+    cv2.imwrite(str(long), np.full((12, 66_000), 90, np.uint8))
+    (tmp_path / "rows").mkdir()
+    batch = Batch("leaf", Source("x", (long,), ("long.png",)), tmp_path / "rows")
+    collect(batch, inspect([long]))
+    write_pictures_zip(tmp_path / "a.zip", rethreshold(batch), inspect, on_step=lambda: None, should_stop=lambda: False)
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert any(name.startswith("overlays/") and name.endswith(".png") for name in archive.namelist())
+
+
 def test_the_json_says_where_the_thresholds_come_from(batch: Batch, tmp_path: Path) -> None:
     write_batch_json(tmp_path / "out.json", rethreshold(batch, boundary=7.5, pixel_threshold=2.0))
     document = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))

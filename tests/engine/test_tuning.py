@@ -14,17 +14,21 @@ import torch
 from click.testing import CliRunner
 
 from panda_core import finishing
+from panda_core import trainer as trainer_module
 from panda_core.__main__ import panda
 from panda_core.card import find_model, read_card
 from panda_core.checkpoint import load_model
 from panda_core.cli.results import results
+from panda_core.cli.training import starting_point
 from panda_core.data.images import content_hash
 from panda_core.detectors import build_detector
 from panda_core.errors import ConfigError, TrainingError
+from panda_core.origins import read_origins
 from panda_core.presets import PRESETS, tuned
 from panda_core.resume import load_state
 from panda_core.runs import RunDir
 from panda_core.trainer import run_training
+from panda_core.training import Progress
 from panda_core.tuning import check_tuning, take_over
 from panda_core.watching import MOST_PREVIEWS, thin_out
 
@@ -82,11 +86,11 @@ def test_what_the_parent_was_trained_on_does_not_calibrate_the_child(child: RunD
     assert child.config.train.seed != tiny_run.config.train.seed and prints[0] == prints[1]
 
 
-def test_a_fine_tuned_model_keeps_its_parents_licence_beside_the_unknown_one_of_the_folder(tmp_path: Path) -> None:
-    leaf = find_model("leaf")
+def test_a_fine_tuned_model_keeps_its_parents_licence_beside_the_unknown_one_of_the_folder() -> None:
+    leaf = read_card(find_model("leaf"))
     licence = finishing._licence(leaf)
-    assert licence == f"not stated; the model it began as, “leaf”: {read_card(leaf).data.licence}" and "CC BY-SA" in licence
-    assert finishing._licence(tmp_path / "gone") == finishing._licence(None) == "not stated"
+    assert licence == f"not stated; the model it began as, “leaf”: {leaf.data.licence}" and "CC BY-SA" in licence
+    assert finishing._licence(None) == "not stated"
 
 
 def test_parent_and_child_are_measured_on_the_same_test_images(child: RunDir, tiny_run: RunDir) -> None:
@@ -134,6 +138,36 @@ def test_a_parent_that_is_gone_stops_the_training_before_anything_is_read(tiny_m
     with pytest.raises(TrainingError, match="model to fine-tune"):
         run_training(run, device="cpu")
     assert run.status().state == "failed" and not run.events()
+
+
+def test_a_parent_that_goes_while_it_trains_ends_nothing(
+    child: RunDir, tiny_model: Path, toy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_model, tmp_path / "parent")
+    run = RunDir.create(tmp_path / "run", child.config, toy_folder, parent=tmp_path / "parent")
+    step = trainer_module._Stages._on_step
+
+    def stop_soon(self: trainer_module._Stages, progress: Progress) -> None:
+        step(self, progress)
+        if progress.step == 1:
+            self.run.cancel()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer_module._Stages, "_on_step", stop_soon)
+        assert run_training(run, device="cpu") == "stopped"
+    shutil.rmtree(tmp_path / "parent")
+    assert run.status().step == 1
+    assert run_training(run, device="cpu") == "done"
+    card = read_card(run.model_path)
+    assert (card.parent, card.data.licence) == (read_card(child.model_path).parent, read_card(child.model_path).data.licence)
+    assert read_origins(run.model_path) == read_origins(child.model_path)
+    assert any("no comparison" in event["message"] for event in events(run, "warning"))
+
+
+def test_a_model_that_was_fine_tuned_before_takes_as_many_steps_again(child: RunDir) -> None:
+    config = read_card(child.model_path).config
+    assert tuned(config, again=True).train == config.train
+    assert starting_point("best", str(child.model_path))[0].train == config.train
 
 
 def test_a_fine_tuning_that_was_stopped_ends_as_one_that_was_not(child: RunDir, tiny_run: RunDir, toy_folder: Path, tmp_path: Path) -> None:

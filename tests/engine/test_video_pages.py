@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from panda_core.data.depth import FixedRange
 from panda_core.data.images import read_image
 from panda_core.video.sources import open_video
 
@@ -42,6 +43,15 @@ def test_a_page_is_the_picture_that_a_file_of_its_own_is(tmp_path: Path, kind: s
         for frame, page in zip(frames, pages[::stride], strict=True):
             alone = write_tiff(tmp_path / "page.tif", [page], kind, orientation)
             np.testing.assert_array_equal(frame.picture, read_image(alone))
+
+
+def test_a_page_outside_the_range_of_the_model_is_left_out_alone(tmp_path: Path) -> None:
+    pages = [np.full((40, 60), 100 if number == 1 else 5000, np.uint16) for number in range(4)]
+    video = open_video(write_tiff(tmp_path / "a.tif", pages, "minisblack", 1))
+    video.deep = FixedRange(4000, 6000)
+    assert [frame.index for frame in video.frames()] == [0, 2, 3]
+    (problem,) = video.problems
+    assert problem.startswith("Page 2 ") and "another device" in problem
 
 
 def test_a_tiff_that_is_cut_off_gives_its_whole_pages_and_says_so(tmp_path: Path) -> None:

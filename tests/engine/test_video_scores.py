@@ -76,6 +76,43 @@ def test_a_video_file_gives_all_its_frames_in_order_with_their_times(tmp_path: P
     assert video.problems == [] and video.rate == pytest.approx(10)
 
 
+class Irregular:
+    """A capture of 90 frames, 25 a second with a jitter, whose file tells no rate: the decoder guesses 1000."""
+
+    def __init__(self) -> None:
+        self.at = -1
+
+    def grab(self) -> bool:
+        self.at += 1
+        return self.at < 90
+
+    def get(self, what: int) -> float:
+        size = {cv2.CAP_PROP_FRAME_WIDTH: 96.0, cv2.CAP_PROP_FRAME_HEIGHT: 64.0}
+        guessed = {cv2.CAP_PROP_FPS: 1000.0, cv2.CAP_PROP_FRAME_COUNT: 3600.0} | size
+        return 40.0 * self.at + self.at % 3 if what == cv2.CAP_PROP_POS_MSEC else guessed[what]
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        return True, np.zeros((64, 96, 3), np.uint8)
+
+    def release(self) -> None:
+        pass
+
+
+def test_the_rate_of_a_file_that_tells_none_is_that_of_its_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "a.webm", "VP80")
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: Irregular())
+    monkeypatch.setattr(Irregular, "isOpened", lambda self: True, raising=False)
+    video = open_video(path)
+    assert video.rate == pytest.approx(25, rel=0.02) and video.count is None
+    assert len(list(video.frames(stride=stride_for(video, 5)))) == 18 and video.problems == []
+
+
+def test_a_gif_has_the_rate_of_all_its_frames(tmp_path: Path) -> None:
+    pages = [Image.fromarray(draw(number * 20)) for number in range(4)]
+    pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:], duration=[1000, 100, 100, 100])
+    assert open_video(tmp_path / "a.gif").rate == pytest.approx(4 / 1.3)
+
+
 def test_every_nth_frame_keeps_its_own_place_and_time(tmp_path: Path) -> None:
     video = open_video(write_video(tmp_path / "a.webm", "VP80"))
     frames = list(video.frames(stride=5))

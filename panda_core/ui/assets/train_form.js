@@ -77,9 +77,9 @@ class TrainForm {
   /** The models there are now; what was picked and changed stays, unless the picked one is gone. */
   async refreshModels() {
     if (!this.offer) return;
-    const picked = this.field('parent').value;
     const offer = await this.ask('form');
     if (!offer) return;
+    const picked = this.field('parent').value; // after the wait, in which the form may have been filled
     this.offer = offer;
     this.offerModels();
     if (this.field('parent').value !== picked) this.rebase();
@@ -95,6 +95,7 @@ class TrainForm {
     this.forget();
     this.grid.clear();
     this.rebase();
+    if ('data.size' in changes) this.offerSizes(changes['data.size']);
     for (const one of PICKED) if (one in changes) this.field(one).value = changes[one];
     this.advanced.fill(changes);
     this.find('.train-advanced').open = Object.keys(this.advanced.changes()).length > 0;
@@ -108,17 +109,21 @@ class TrainForm {
     return parent ? this.offer.models[parent] : this.offer.presets[this.field('preset').value];
   }
 
+  offerSizes(own) {
+    options(this.field('data.size'), [...new Set([...SIZES, own])].sort((a, b) => a - b).map(size => [size, `${size} × ${size}`]));
+  }
+
   rebase() {
     const parent = this.field('parent').value;
     const base = this.base();
-    options(this.field('data.size'), [...new Set([...SIZES, base['data.size']])].sort((a, b) => a - b).map(size => [size, `${size} × ${size}`]));
+    this.offerSizes(base['data.size']);
     for (const name of PICKED) {
       this.field(name).value = base[name];
       this.field(name).disabled = Boolean(parent) || (name === 'loss.reconstruction' && base.detector !== 'panda');
     }
     this.field('preset').disabled = Boolean(parent);
     this.find('.train-preset').textContent = parent
-      ? 'Keeps that model’s networks and takes a quarter of its steps. Afterwards both are compared on the same held-out images.'
+      ? 'Keeps that model’s networks and takes a quarter of the steps of a training from scratch. Afterwards both are compared on the same held-out images.'
       : presetSaid(this.field('preset').value, this.offer.rivals);
     this.advanced.rebase(base, this.offer.unread[base.detector]);
     this.grid.rebase(base, this.offer.unread[base.detector]);

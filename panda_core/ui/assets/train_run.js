@@ -8,7 +8,7 @@ import {node, percent, served} from './text.js';
 const ACTIONS = {
   // What does least harm stands last, where Stop was a moment before.
   created: ['cancel'], queued: ['cancel'], running: ['cancel'], stopped: ['discard', 'again', 'resume'], failed: ['discard', 'resume', 'again'],
-  interrupted: ['discard', 'again', 'resume'], done: ['discard', 'again'], damaged: [],
+  interrupted: ['discard', 'again', 'resume'], done: ['discard', 'again'], damaged: ['discard'],
 };
 const WORDS = {cancel: 'Stop', resume: 'Resume', again: 'Change and try again', discard: 'Discard'};
 const TEMPLATE = `

@@ -8,7 +8,7 @@ import {node, number} from './text.js';
 const NEAR_CHANCE = 0.6; // of an AUROC on some tens of images
 const ROW = 30; // px
 const MOST_ROWS = 14; // shown without scrolling
-const ACTIONS = {created: ['cancel'], running: ['cancel'], stopped: ['discard', 'resume'], failed: ['discard', 'resume'], interrupted: ['discard', 'resume'], done: ['discard'], damaged: []};
+const ACTIONS = {created: ['cancel'], running: ['cancel'], stopped: ['discard', 'resume'], failed: ['discard', 'resume'], interrupted: ['discard', 'resume'], done: ['discard'], damaged: ['discard']};
 const WORDS = {cancel: 'Stop', resume: 'Resume', discard: 'Discard'};
 const TEMPLATE = `
   <header><h2></h2><p class="state" role="status"></p><div class="actions"></div></header>
