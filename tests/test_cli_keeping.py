@@ -58,7 +58,7 @@ def test_of_two_deleted_models_of_one_name_the_last_comes_back(capsys: Captured,
     earlier = own_models.home() / "trash" / first
     own_models.add_model(tiny_model, "parts")
     second = own_models.delete_model("parts")
-    os.utime(earlier, (1.0, 1.0))
+    os.utime(earlier, (earlier.stat().st_mtime - 3600,) * 2)
     assert [one.token for one in own_models.deleted_models()] == [second, first]
     call(capsys, "models", "restore", "parts")
     assert [one.token for one in own_models.deleted_models()] == [first]

@@ -12,7 +12,7 @@ from torch import Tensor
 from panda_core.checkpoint import load_model
 from panda_core.data.folders import scan
 from panda_core.data.images import list_images
-from panda_core.errors import TrainingError
+from panda_core.errors import ConfigError, TrainingError
 from panda_core.estimate import estimate
 from panda_core.nets.perceptual import build_features
 from panda_core.presets import preset
@@ -182,9 +182,12 @@ def test_only_a_training_from_scratch_of_panda_makes_the_network() -> None:
     assert not needs_pretext(preset("vae").override(**specific), tuned=False)
 
 
-def test_it_is_in_the_estimate(toy_folder: Path) -> None:
+def test_it_is_in_the_estimate(toy_folder: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = preset("tiny").override(**{"loss.reconstruction": "perceptual-specific", "train.pretext_steps": 50})
-    scratch, tuned = (estimate(config, toy_folder, device="cpu", tuned=tuned) for tuned in (False, True))
+    with pytest.raises(ConfigError, match=r"loss\.reconstruction cannot be changed"):
+        estimate(config, toy_folder, device="cpu", parent=tiny_model)
+    monkeypatch.setattr("panda_core.estimate.check_tuning", lambda parent, config: None)
+    scratch, tuned = (estimate(config, toy_folder, device="cpu", parent=parent) for parent in (None, tiny_model))
     assert scratch.pretext_step > 0 and scratch.seconds > 50 * scratch.pretext_step and tuned.pretext_step == 0
 
 
