@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from panda_core.calibration import gather
-from panda_core.card import Card, DataCard, read_card, versions
+from panda_core.card import Card, DataCard, tuned_from, versions
 from panda_core.checkpoint import Model
 from panda_core.config import Config
 from panda_core.data.batches import Batches
@@ -44,7 +44,7 @@ from panda_core.fabric import make_fabric
 from panda_core.inspection import Picture
 from panda_core.inspector import examine_images
 from panda_core.percept import PerceptualEvidence
-from panda_core.presets import preset, tuned
+from panda_core.presets import preset
 from panda_core.scoring.fusion import fuse
 from panda_core.scoring.metrics import auroc, auroc_bootstrap_ci
 from panda_core.trainer import concrete
@@ -105,7 +105,7 @@ def main() -> int:
 def measure_all(arguments: argparse.Namespace) -> dict[str, Any]:
     """Both trainings, one after the other."""
     scratch = preset(arguments.preset).override(**{"data.size": arguments.size, "data.augment": arguments.augment})
-    wanted = {"scratch": (scratch, None), "tuned": (tuned(read_card(arguments.parent).config), arguments.parent)}
+    wanted = {"scratch": (scratch, None), "tuned": (tuned_from(arguments.parent), arguments.parent)}
     test = read_test(ROOT / arguments.dataset, arguments.test)
     trainings = {}
     with tempfile.TemporaryDirectory() as place:

@@ -20,6 +20,7 @@ from panda_core.errors import ConfigError, ModelError
 from panda_core.inspection import Calibration, OperatingPoint
 from panda_core.places import NO_MODELS, home
 from panda_core.points import load_point, point_files
+from panda_core.presets import tuned
 from panda_core.strict import assemble, listed
 
 FORMAT = 1
@@ -180,6 +181,12 @@ def read_card(folder: Path) -> Card:
         raise ModelError(f"{path}: {error}") from error
     decided = load_point(folder.name, card.sha256) if is_left_alone(folder) else None
     return card if decided is None else dataclasses.replace(card, operating_point=decided.operating_point)
+
+
+def tuned_from(folder: Path) -> Config:
+    """The configuration of a fine-tuning of the model in ``folder``. Raises ModelError."""
+    card = read_card(folder)
+    return tuned(card.config, again=bool(card.parent))
 
 
 def model_stamp(folder: Path) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from panda_core.cli.console import ERR, PATH, by_default, device_option, json_option, print_json, progress
-from panda_core.presets import PRESETS, tuned
+from panda_core.presets import PRESETS
 from panda_core.presets import preset as find_preset
 
 if TYPE_CHECKING:
@@ -156,11 +156,10 @@ def starting_point(preset: str, parent: str | None) -> tuple[Config, Path | None
     """The configuration to begin with, and the folder of the model to fine-tune. Raises ConfigError, ModelError."""
     if parent is None:
         return find_preset(preset), None
-    from panda_core.card import find_model, read_card
+    from panda_core.card import find_model, tuned_from
 
     folder = find_model(parent)
-    card = read_card(folder)
-    return tuned(card.config, again=bool(card.parent)), folder
+    return tuned_from(folder), folder
 
 
 def hashes(images: tuple[Path, ...]) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from panda_core.card import LONGEST_NAME, list_models, read_card, usable_name
+from panda_core.card import LONGEST_NAME, list_models, tuned_from, usable_name
 from panda_core.config import Config
 from panda_core.errors import ConfigError, ModelError, PandaError
 from panda_core.events import plain
 from panda_core.fields import list_fields
-from panda_core.presets import PRESETS, tuned
+from panda_core.presets import PRESETS
 from panda_core.presets import preset as find_preset
 from panda_core.rivals import TITLES, unread
 from panda_core.runs import RunDir
@@ -29,7 +29,7 @@ def offer() -> dict[str, Any]:
     models = {}
     for folder in list_models():
         try:
-            models[folder.name] = flatten(_tuned(folder))
+            models[folder.name] = flatten(tuned_from(folder))
         except ModelError:
             continue  # a damaged model is listed elsewhere, with its problem
     return {
@@ -44,14 +44,9 @@ def offer() -> dict[str, Any]:
 def configuration(form: Any) -> tuple[Config, Path | None]:
     """The configuration and the parent's folder that a form asks for; ``form`` may be anything. Raises ConfigError, ModelError."""
     parent = _parent(field(form, "parent"))
-    base = _tuned(parent) if parent else find_preset(str(field(form, "preset") or DEFAULT_PRESET))
+    base = tuned_from(parent) if parent else find_preset(str(field(form, "preset") or DEFAULT_PRESET))
     changes = field(form, "changes")
     return base.override(**changes) if isinstance(changes, dict) else base, parent
-
-
-def _tuned(folder: Path) -> Config:
-    card = read_card(folder)
-    return tuned(card.config, again=bool(card.parent))
 
 
 def named(form: Any, folder: Path, otherwise: str) -> str:
@@ -82,7 +77,7 @@ def refill(run: RunDir) -> dict[str, Any]:
     """The form that would make this run again: folder, parent or preset, what was changed, what was left out, name."""
     parent = next((folder for folder in list_models() if run.parent and folder.resolve() == run.parent), None)
     preset = run.config.preset if run.config.preset in PRESETS else DEFAULT_PRESET
-    base = flatten(_tuned(parent) if parent else PRESETS[preset])
+    base = flatten(tuned_from(parent) if parent else PRESETS[preset])
     changes = {name: value for name, value in flatten(run.config).items() if value != base[name] and name != "preset"}
     return {
         "folder": plain(str(run.data)),

@@ -31,7 +31,7 @@ def test_the_same_image_gives_the_same_inspection_to_the_bit(inspector: Inspecto
 def test_a_batch_gives_what_its_images_give_alone(inspector: Inspector, normal_pictures: list[np.ndarray]) -> None:
     together = examine_images(inspector.model, normal_pictures, batch=len(normal_pictures))
     for alone, batched in zip(examine_images(inspector.model, normal_pictures, batch=1), together, strict=True):
-        assert dict(batched.errors) == pytest.approx(dict(alone.errors), rel=1e-4, abs=1e-4)
+        assert dict(batched.errors) == pytest.approx(dict(alone.errors), rel=1e-5, abs=1e-5)
 
 
 def test_images_that_would_fill_the_memory_together_wait_for_each_other(
